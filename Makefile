@@ -1,0 +1,2 @@
+check:
+	cargo clippy --workspace --all-targets -- -D warnings

@@ -1,0 +1,25 @@
+//! The `confirm` job: asks how far an operation has come and puts the answer into its inbox. It owns
+//! no state, and a poll that finds nothing final spends no attempt.
+
+use serde::{Deserialize, Serialize};
+
+use crate::OperationId;
+use crate::address::Network;
+
+/// The job's payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirm {
+    /// Which operation to ask about; everything else is in its row.
+    pub operation_id: OperationId,
+}
+
+/// How long to wait between two polls of something on `network`, in milliseconds: about one block,
+/// where blocks are slow about a minute.
+#[must_use]
+pub const fn interval_ms(network: Network) -> u64 {
+    match network {
+        Network::Bantu => 5_000,
+        Network::Tron | Network::Bsc | Network::Polygon | Network::Eth => 30_000,
+        Network::Btc => 60_000,
+    }
+}

@@ -1,0 +1,294 @@
+//! `apply`: one nested match per state, so that the compiler sees a missing case.
+#![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
+
+use super::{Event, Operation, State};
+use crate::ledger::Movement;
+use crate::outcome::OutcomeClass;
+use crate::provider::{CallOutcome, Finding, Progress, Report, UNAUTHORIZED};
+
+/// What an event did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The state afterwards.
+    pub state: State,
+    /// What to write beside it.
+    pub outcome: Outcome,
+}
+
+/// What goes into the same transaction as the state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The ledger's record, if this event is one of money.
+    pub movement: Option<Movement>,
+    /// Something a person should see, though the state stays.
+    pub discrepancy: Option<String>,
+    /// What was set aside for it is free again.
+    pub releases_reservation: bool,
+    /// The provider may have news: look now rather than at the next interval.
+    pub look_now: bool,
+}
+
+/// The event cannot happen in this state: a bug, or a row that was tampered with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("event {event} is illegal in state {state}")]
+pub struct Illegal {
+    /// The event's name.
+    pub event: &'static str,
+    /// The state's name.
+    pub state: &'static str,
+}
+
+impl From<State> for Applied {
+    fn from(state: State) -> Self {
+        Self { state, outcome: Outcome::default() }
+    }
+}
+
+impl Operation {
+    /// The state after `event`. Does not change `self`.
+    ///
+    /// # Errors
+    /// [`Illegal`] where the event cannot happen in this state.
+    pub fn apply(&self, event: &Event) -> Result<Applied, Illegal> {
+        match &self.state {
+            State::Requested => self.when_requested(event),
+            State::Submitting { intent } => self.when_submitting(*intent, event),
+            State::Retrying { intent } => self.when_retrying(*intent, event),
+            State::InDoubt { intent } => self.when_in_doubt(*intent, event),
+            State::Accepted { provider_ref, .. } => self.when_accepted(provider_ref, event),
+            State::Quarantined { .. } => self.when_quarantined(event),
+            State::Settled { provider_ref } => self.when_settled(provider_ref, event),
+            State::Failed { .. } => self.when_failed(event),
+        }
+    }
+
+    fn when_requested(&self, event: &Event) -> Result<Applied, Illegal> {
+        match event {
+            Event::IntentOpened { intent } => Ok(State::Submitting { intent: *intent }.into()),
+            Event::Refused { reason } => Ok(State::Failed { reason: reason.clone() }.into()),
+            Event::Hinted { .. } => Ok(self.unchanged()),
+            Event::Called { .. }
+            | Event::LeftOpen { .. }
+            | Event::Evidence { .. }
+            | Event::Probed { .. }
+            | Event::Polled { .. } => Err(self.illegal(event)),
+        }
+    }
+
+    fn when_submitting(&self, open: i32, event: &Event) -> Result<Applied, Illegal> {
+        match event {
+            Event::Called { intent, outcome } | Event::Evidence { intent, outcome } if *intent == open => {
+                Ok(self.called(open, outcome))
+            }
+            Event::LeftOpen { intent } if *intent == open => Ok(State::InDoubt { intent: open }.into()),
+            Event::Evidence { .. } | Event::Hinted { .. } => Ok(self.look_now()),
+            Event::IntentOpened { .. }
+            | Event::Refused { .. }
+            | Event::Called { .. }
+            | Event::LeftOpen { .. }
+            | Event::Probed { .. }
+            | Event::Polled { .. } => Err(self.illegal(event)),
+        }
+    }
+
+    fn when_retrying(&self, open: i32, event: &Event) -> Result<Applied, Illegal> {
+        match event {
+            Event::IntentOpened { intent } if *intent == open => {
+                Ok(State::Submitting { intent: open }.into())
+            }
+            Event::Evidence { intent, outcome } if *intent == open => Ok(self.called(open, outcome)),
+            Event::Evidence { .. } | Event::Hinted { .. } => Ok(self.unchanged()),
+            Event::IntentOpened { .. }
+            | Event::Refused { .. }
+            | Event::Called { .. }
+            | Event::LeftOpen { .. }
+            | Event::Probed { .. }
+            | Event::Polled { .. } => Err(self.illegal(event)),
+        }
+    }
+
+    fn when_in_doubt(&self, open: i32, event: &Event) -> Result<Applied, Illegal> {
+        match event {
+            Event::Probed { intent, finding } if *intent == open => Ok(match finding {
+                Finding::Found { report } => self.taken(report),
+                Finding::NeverHappened => State::Retrying { intent: open }.into(),
+                Finding::StillUnknown { .. } => self.unchanged(),
+            }),
+            Event::Evidence { intent, outcome } if *intent == open => Ok(match outcome {
+                CallOutcome::Accepted { report } => self.taken(report),
+                // Another attempt of the same intent may have had its effect all the same.
+                CallOutcome::Failed { .. } => self.unchanged(),
+            }),
+            Event::LeftOpen { intent } if *intent == open => Ok(self.unchanged()),
+            Event::Evidence { .. } | Event::Hinted { .. } => Ok(self.look_now()),
+            Event::IntentOpened { .. }
+            | Event::Refused { .. }
+            | Event::Called { .. }
+            | Event::LeftOpen { .. }
+            | Event::Probed { .. }
+            | Event::Polled { .. } => Err(self.illegal(event)),
+        }
+    }
+
+    fn when_accepted(&self, provider_ref: &str, event: &Event) -> Result<Applied, Illegal> {
+        match event {
+            Event::Polled { report } if report.provider_ref == provider_ref => Ok(self.taken(report)),
+            Event::Polled { report } => Ok(self.discrepancy(&report.provider_ref, "was polled")),
+            Event::Hinted { .. } => Ok(self.look_now()),
+            Event::Evidence { .. } => Ok(self.evidence(event)),
+            Event::IntentOpened { .. }
+            | Event::Refused { .. }
+            | Event::Called { .. }
+            | Event::LeftOpen { .. }
+            | Event::Probed { .. } => Err(self.illegal(event)),
+        }
+    }
+
+    fn when_quarantined(&self, event: &Event) -> Result<Applied, Illegal> {
+        match event {
+            Event::Polled { .. } | Event::Hinted { .. } => Ok(self.unchanged()),
+            Event::Evidence { .. } => Ok(self.evidence(event)),
+            Event::IntentOpened { .. }
+            | Event::Refused { .. }
+            | Event::Called { .. }
+            | Event::LeftOpen { .. }
+            | Event::Probed { .. } => Err(self.illegal(event)),
+        }
+    }
+
+    fn when_settled(&self, provider_ref: &str, event: &Event) -> Result<Applied, Illegal> {
+        match event {
+            Event::Polled { report } | Event::Hinted { report } => {
+                Ok(if report.provider_ref != provider_ref {
+                    self.discrepancy(&report.provider_ref, "was reported")
+                } else if matches!(report.progress, Progress::Failed { .. }) {
+                    self.discrepancy(provider_ref, "was reported as failed after it had settled")
+                } else {
+                    self.unchanged()
+                })
+            }
+            Event::Evidence { .. } => Ok(self.evidence(event)),
+            Event::IntentOpened { .. }
+            | Event::Refused { .. }
+            | Event::Called { .. }
+            | Event::LeftOpen { .. }
+            | Event::Probed { .. } => Err(self.illegal(event)),
+        }
+    }
+
+    fn when_failed(&self, event: &Event) -> Result<Applied, Illegal> {
+        match event {
+            Event::Polled { report } | Event::Hinted { report } => Ok(match report.progress {
+                Progress::Failed { .. } => self.unchanged(),
+                Progress::Pending | Progress::Succeeded | Progress::Unknown => {
+                    self.discrepancy(&report.provider_ref, "is alive at the provider though ours failed")
+                }
+            }),
+            Event::Evidence { .. } => Ok(self.evidence(event)),
+            Event::IntentOpened { .. }
+            | Event::Refused { .. }
+            | Event::Called { .. }
+            | Event::LeftOpen { .. }
+            | Event::Probed { .. } => Err(self.illegal(event)),
+        }
+    }
+
+    /// What the end of a call makes of the open intent.
+    fn called(&self, intent: i32, outcome: &CallOutcome) -> Applied {
+        match outcome {
+            CallOutcome::Accepted { report } => self.taken(report),
+            CallOutcome::Failed { class, code, message } => match class {
+                OutcomeClass::Retryable | OutcomeClass::RateLimited { .. } => {
+                    State::Retrying { intent }.into()
+                }
+                OutcomeClass::Ambiguous => State::InDoubt { intent }.into(),
+                // Our credentials were refused, not this payment: it waits for a person to mend them.
+                OutcomeClass::Terminal if code == UNAUTHORIZED => State::Retrying { intent }.into(),
+                OutcomeClass::Terminal => self.failed(message),
+            },
+        }
+    }
+
+    /// What the provider's own word makes of the operation.
+    fn taken(&self, report: &Report) -> Applied {
+        let provider_ref = report.provider_ref.clone();
+        if let Some(difference) = self.request.difference(report) {
+            let discrepancy = Some(difference.clone());
+            let state = State::Quarantined { provider_ref, difference };
+            return Applied { state, outcome: Outcome { discrepancy, ..Outcome::default() } };
+        }
+        match &report.progress {
+            Progress::Succeeded => Applied {
+                state: State::Settled { provider_ref },
+                outcome: Outcome {
+                    movement: Some(self.request.settlement(&self.tenant, &self.account, report)),
+                    ..Outcome::default()
+                },
+            },
+            Progress::Failed { reason } => self.failed(reason),
+            Progress::Pending => self.accepted(report).into(),
+            Progress::Unknown => Applied {
+                state: self.accepted(report),
+                outcome: Outcome {
+                    discrepancy: Some(format!(
+                        "the provider answered with the unknown status {:?}",
+                        report.raw_status
+                    )),
+                    ..Outcome::default()
+                },
+            },
+        }
+    }
+
+    fn accepted(&self, report: &Report) -> State {
+        let known = match &self.state {
+            State::Accepted { tx_hash, .. } => tx_hash.clone(),
+            State::Requested
+            | State::Submitting { .. }
+            | State::Retrying { .. }
+            | State::InDoubt { .. }
+            | State::Quarantined { .. }
+            | State::Settled { .. }
+            | State::Failed { .. } => None,
+        };
+        State::Accepted {
+            provider_ref: report.provider_ref.clone(),
+            tx_hash: report.tx_hash.clone().or(known),
+        }
+    }
+
+    fn failed(&self, reason: &str) -> Applied {
+        let releases_reservation = self.request.reservation().is_some();
+        let outcome = Outcome { releases_reservation, ..Outcome::default() };
+        Applied { state: State::Failed { reason: reason.to_owned() }, outcome }
+    }
+
+    /// A late answer of a call we have since found out about by other means: only a second effect
+    /// is worth a person's time.
+    fn evidence(&self, event: &Event) -> Applied {
+        if let Event::Evidence { outcome: CallOutcome::Accepted { report }, .. } = event
+            && self.state.provider_ref() != Some(&report.provider_ref)
+        {
+            return self.discrepancy(&report.provider_ref, "was accepted by a call that ended late");
+        }
+        self.unchanged()
+    }
+
+    fn unchanged(&self) -> Applied {
+        self.state.clone().into()
+    }
+
+    fn look_now(&self) -> Applied {
+        let outcome = Outcome { look_now: true, ..Outcome::default() };
+        Applied { state: self.state.clone(), outcome }
+    }
+
+    fn discrepancy(&self, provider_ref: &str, what: &str) -> Applied {
+        let discrepancy = Some(format!("{provider_ref} {what}"));
+        Applied { state: self.state.clone(), outcome: Outcome { discrepancy, ..Outcome::default() } }
+    }
+
+    fn illegal(&self, event: &Event) -> Illegal {
+        Illegal { event: event.name(), state: self.state.name() }
+    }
+}

@@ -1,0 +1,77 @@
+//! The events. They are stored in the inbox and in the history, so their shapes are frozen: add
+//! variants and optional fields, never rename.
+#![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
+
+use serde::{Deserialize, Serialize};
+
+use crate::provider::{CallOutcome, Finding, Report};
+
+/// What can happen to an operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// We saved an intent and are about to call.
+    IntentOpened {
+        /// Its number.
+        intent: i32,
+    },
+    /// Our own rules forbid it; nothing was sent.
+    Refused {
+        /// Which rule.
+        reason: String,
+    },
+    /// The call ended.
+    Called {
+        /// Of which intent.
+        intent: i32,
+        /// How.
+        outcome: CallOutcome,
+    },
+    /// A worker found the intent open: its caller died or lost its claim on the way.
+    LeftOpen {
+        /// Which intent.
+        intent: i32,
+    },
+    /// The outcome of a call whose claim had passed on. The answer is the provider's own, so it
+    /// resolves a doubt about that intent, and nothing else.
+    Evidence {
+        /// Of which intent.
+        intent: i32,
+        /// How the call ended.
+        outcome: CallOutcome,
+    },
+    /// A probe of the open intent ended.
+    Probed {
+        /// Of which intent.
+        intent: i32,
+        /// What it found.
+        finding: Finding,
+    },
+    /// A poll of the provider or the chain.
+    Polled {
+        /// What it says.
+        report: Report,
+    },
+    /// A webhook: worth a look, never proof.
+    Hinted {
+        /// What the provider says.
+        report: Report,
+    },
+}
+
+impl Event {
+    /// Its name in history and diagrams.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::IntentOpened { .. } => "intent_opened",
+            Self::Refused { .. } => "refused",
+            Self::Called { .. } => "called",
+            Self::LeftOpen { .. } => "left_open",
+            Self::Evidence { .. } => "evidence",
+            Self::Probed { .. } => "probed",
+            Self::Polled { .. } => "polled",
+            Self::Hinted { .. } => "hinted",
+        }
+    }
+}

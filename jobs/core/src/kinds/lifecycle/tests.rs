@@ -1,0 +1,218 @@
+//! Every (state, event) pair, and every order of the events a provider can send.
+
+use super::*;
+use crate::outcome::OutcomeClass;
+use crate::provider::{CallOutcome, Finding, Progress, Report};
+
+fn operation(state: State) -> Operation {
+    let request = Request::Payout(crate::kinds::payout::Payout {
+        money: Money::parse_positive("15.5", "USDT".parse().unwrap()).unwrap(),
+        network: Network::Tron,
+        address: "TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm".to_owned(),
+        reference: None,
+    });
+    let tenant = TenantId::default();
+    let id = OperationId::derive(&tenant, "/v1/payouts", "k");
+    Operation { id, tenant, account: AccountId::default(), request, state }
+}
+
+fn report(progress: Progress) -> Report {
+    Report {
+        provider_ref: "u1".to_owned(),
+        progress,
+        raw_status: "raw".to_owned(),
+        money: None,
+        destination: None,
+        network: None,
+        tx_hash: None,
+        fee: None,
+    }
+}
+
+use crate::Money;
+use crate::address::Network;
+
+fn progresses() -> Vec<Progress> {
+    let failed = Progress::Failed { reason: "cancelled there".to_owned() };
+    vec![Progress::Pending, Progress::Succeeded, failed, Progress::Unknown]
+}
+
+fn states() -> Vec<State> {
+    let provider_ref = "u1".to_owned();
+    vec![
+        State::Requested,
+        State::Submitting { intent: 1 },
+        State::Retrying { intent: 1 },
+        State::InDoubt { intent: 1 },
+        State::Accepted { provider_ref: provider_ref.clone(), tx_hash: None },
+        State::Quarantined { provider_ref: provider_ref.clone(), difference: "amount".to_owned() },
+        State::Settled { provider_ref },
+        State::Failed { reason: "refused".to_owned() },
+    ]
+}
+
+fn outcomes() -> Vec<CallOutcome> {
+    let classes = [
+        OutcomeClass::Retryable,
+        OutcomeClass::RateLimited { retry_after_ms: None },
+        OutcomeClass::Terminal,
+        OutcomeClass::Ambiguous,
+    ];
+    let failed = classes.map(|class| CallOutcome::Failed {
+        class,
+        code: "code".to_owned(),
+        message: "message".to_owned(),
+    });
+    let accepted =
+        progresses().into_iter().map(|progress| CallOutcome::Accepted { report: report(progress) });
+    accepted.chain(failed).collect()
+}
+
+fn events() -> Vec<Event> {
+    let mut events = vec![
+        Event::IntentOpened { intent: 1 },
+        Event::Refused { reason: "rule".to_owned() },
+        Event::LeftOpen { intent: 1 },
+        Event::Probed { intent: 1, finding: Finding::NeverHappened },
+        Event::Probed { intent: 1, finding: Finding::StillUnknown { reason: "timeout".to_owned() } },
+    ];
+    for outcome in outcomes() {
+        events.push(Event::Called { intent: 1, outcome: outcome.clone() });
+        events.push(Event::Evidence { intent: 1, outcome: outcome.clone() });
+        events.push(Event::Evidence { intent: 2, outcome });
+    }
+    for progress in progresses() {
+        events
+            .push(Event::Probed { intent: 1, finding: Finding::Found { report: report(progress.clone()) } });
+        events.push(Event::Polled { report: report(progress.clone()) });
+        events.push(Event::Hinted { report: report(progress) });
+    }
+    events
+}
+
+#[test]
+fn no_event_leaves_a_final_state() {
+    for state in states().into_iter().filter(State::is_final) {
+        for event in events() {
+            if let Ok(applied) = operation(state.clone()).apply(&event) {
+                assert_eq!(applied.state, state, "{event:?}");
+                assert_eq!(applied.outcome.movement, None, "{event:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn money_is_posted_exactly_when_the_state_becomes_settled() {
+    for state in states() {
+        for event in events() {
+            let Ok(applied) = operation(state.clone()).apply(&event) else { continue };
+            let settles =
+                matches!(applied.state, State::Settled { .. }) && !matches!(state, State::Settled { .. });
+            assert_eq!(applied.outcome.movement.is_some(), settles, "{state:?} {event:?}");
+        }
+    }
+}
+
+#[test]
+fn a_webhook_alone_never_changes_a_state() {
+    for state in states() {
+        for progress in progresses() {
+            let hint = Event::Hinted { report: report(progress) };
+            assert_eq!(operation(state.clone()).apply(&hint).unwrap().state, state);
+        }
+    }
+}
+
+#[test]
+fn unknown_never_becomes_failed() {
+    for state in [State::Submitting { intent: 1 }, State::InDoubt { intent: 1 }] {
+        for event in events() {
+            let Ok(applied) = operation(state.clone()).apply(&event) else { continue };
+            if !matches!(applied.state, State::Failed { .. }) {
+                continue;
+            }
+            let documented = match &event {
+                Event::Called { outcome, .. } | Event::Evidence { outcome, .. } => match outcome {
+                    CallOutcome::Accepted { report } => matches!(report.progress, Progress::Failed { .. }),
+                    CallOutcome::Failed { class, .. } => *class == OutcomeClass::Terminal,
+                },
+                Event::Probed { finding: Finding::Found { report }, .. } => {
+                    matches!(report.progress, Progress::Failed { .. })
+                }
+                _ => false,
+            };
+            assert!(documented, "{state:?} failed by {event:?}");
+        }
+    }
+}
+
+#[test]
+fn every_order_of_polls_and_hints_ends_settled_with_one_movement() {
+    let events = [
+        Event::Hinted { report: report(Progress::Pending) },
+        Event::Hinted { report: report(Progress::Succeeded) },
+        Event::Polled { report: report(Progress::Pending) },
+        Event::Polled { report: report(Progress::Succeeded) },
+        Event::Polled { report: report(Progress::Succeeded) },
+    ];
+    let accepted = State::Accepted { provider_ref: "u1".to_owned(), tx_hash: None };
+    permutations(&mut (0..events.len()).collect(), 0, &mut |order| {
+        let mut operation = operation(accepted.clone());
+        let mut movements = 0;
+        for &index in order {
+            let applied = operation.apply(&events[index]).unwrap();
+            movements += usize::from(applied.outcome.movement.is_some());
+            operation.state = applied.state;
+        }
+        assert!(matches!(operation.state, State::Settled { .. }), "{order:?}");
+        assert_eq!(movements, 1, "{order:?}");
+    });
+}
+
+fn permutations(items: &mut Vec<usize>, from: usize, visit: &mut impl FnMut(&[usize])) {
+    if from == items.len() {
+        visit(items);
+    }
+    for index in from..items.len() {
+        items.swap(from, index);
+        permutations(items, from + 1, visit);
+        items.swap(from, index);
+    }
+}
+
+#[test]
+fn another_amount_network_or_destination_is_quarantined_not_settled() {
+    let other = Money::parse_positive("15.51", "USDT".parse().unwrap()).unwrap();
+    let differing = [
+        Report { money: Some(other), ..report(Progress::Succeeded) },
+        Report { network: Some("ETH".to_owned()), ..report(Progress::Succeeded) },
+        Report { destination: Some("TXYZ".to_owned()), ..report(Progress::Succeeded) },
+    ];
+    for report in differing {
+        let accepted = operation(State::Accepted { provider_ref: "u1".to_owned(), tx_hash: None });
+        let applied = accepted.apply(&Event::Polled { report }).unwrap();
+        assert!(matches!(applied.state, State::Quarantined { .. }));
+        assert!(applied.outcome.discrepancy.is_some());
+        assert_eq!(applied.outcome.movement, None);
+    }
+}
+
+#[test]
+fn refused_credentials_do_not_fail_the_operation() {
+    let outcome = CallOutcome::Failed {
+        class: OutcomeClass::Terminal,
+        code: crate::provider::UNAUTHORIZED.to_owned(),
+        message: "Invalid Sign.".to_owned(),
+    };
+    let submitting = operation(State::Submitting { intent: 1 });
+    let applied = submitting.apply(&Event::Called { intent: 1, outcome }).unwrap();
+    assert_eq!(applied.state, State::Retrying { intent: 1 });
+}
+
+#[test]
+fn a_claimer_of_an_open_intent_resolves_it_before_anything_else() {
+    let left_open = operation(State::Submitting { intent: 1 }).apply(&Event::LeftOpen { intent: 1 }).unwrap();
+    assert_eq!(left_open.state, State::InDoubt { intent: 1 });
+    assert!(matches!(operation(left_open.state).plan(), Plan::Resolve { intent: 1, .. }));
+}

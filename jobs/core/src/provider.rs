@@ -1,0 +1,210 @@
+//! What we ask of providers and what they answer, in words of our own. Each provider's folder maps
+//! its wire types to these; nothing else in the house knows a provider's field names.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::Money;
+use crate::address::Network;
+use crate::kinds::mint;
+use crate::outcome::OutcomeClass;
+
+/// The four providers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// Stripe with Connect: cards, transfers, bank payouts.
+    Stripe,
+    /// Tatum: incoming crypto.
+    Tatum,
+    /// Heleket: outgoing crypto.
+    Heleket,
+    /// TrovoTech on the Bantu chain: custody wallets and asset shares.
+    TrovoTech,
+}
+
+impl Provider {
+    /// Every provider.
+    pub const ALL: [Self; 4] = [Self::Stripe, Self::Tatum, Self::Heleket, Self::TrovoTech];
+
+    /// Its name in URLs, tables and labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stripe => "stripe",
+            Self::Tatum => "tatum",
+            Self::Heleket => "heleket",
+            Self::TrovoTech => "trovotech",
+        }
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// No provider has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown provider; known are stripe, tatum, heleket, trovotech")]
+pub struct UnknownProvider;
+
+impl FromStr for Provider {
+    type Err = UnknownProvider;
+
+    fn from_str(name: &str) -> Result<Self, UnknownProvider> {
+        Self::ALL.into_iter().find(|provider| provider.as_str() == name).ok_or(UnknownProvider)
+    }
+}
+
+/// What an intent does at the provider. Part of the intent's key: never rename one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Pay a beneficiary.
+    Payout,
+    /// Mint a share of an asset.
+    Mint,
+}
+
+impl Action {
+    /// Its frozen name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Payout => "payout",
+            Self::Mint => "mint",
+        }
+    }
+}
+
+/// A money-moving call, as the executor hands it to a provider's client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Effect {
+    /// Pay `money` to `address` on `network`.
+    Payout {
+        /// How much of what.
+        money: Money,
+        /// On which chain.
+        network: Network,
+        /// To whom.
+        address: String,
+    },
+    /// Mint a share of an asset to an investor.
+    Mint(mint::Share),
+}
+
+impl Effect {
+    /// The action, which is part of the intent's key.
+    #[must_use]
+    pub const fn action(&self) -> Action {
+        match self {
+            Self::Payout { .. } => Action::Payout,
+            Self::Mint(_) => Action::Mint,
+        }
+    }
+}
+
+/// How doubt about an effect is resolved, declared by its provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoubtPolicy {
+    /// The same request with the same key, within this window of the intent's opening; then a look-up.
+    SameKey {
+        /// Milliseconds for which the provider is known to remember the key.
+        window_ms: i64,
+    },
+    /// Ask what became of it by our reference.
+    LookUp,
+    /// The provider offers neither key nor look-up: a person decides, with evidence.
+    Operator,
+}
+
+/// How far the provider says the effect has come. Every provider's enum is open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "progress", rename_all = "snake_case")]
+pub enum Progress {
+    /// Accepted, not final.
+    Pending,
+    /// Final: it happened.
+    Succeeded,
+    /// Final: it did not happen.
+    Failed {
+        /// The provider's word for why.
+        reason: String,
+    },
+    /// A status this version does not know. A discrepancy, never a guess.
+    Unknown,
+}
+
+/// What a provider says about one of our effects, from its answer, a look-up or a poll.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The provider's id of it.
+    pub provider_ref: String,
+    /// How far it has come.
+    pub progress: Progress,
+    /// The provider's own status word, raw.
+    pub raw_status: String,
+    /// What the provider says it moved, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub money: Option<Money>,
+    /// Where the provider says it went, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+    /// On which chain, in our word, or the provider's where we have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// The transaction on the chain, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tx_hash: Option<String>,
+    /// The provider's fee in the asset of the effect, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<Decimal>,
+}
+
+/// The code of a [`CallOutcome::Failed`] whose provider refuses our credentials or permissions. The
+/// operation is not at fault, so it is parked instead of failed.
+pub const UNAUTHORIZED: &str = "unauthorized";
+
+/// What became of one call of an intent, classified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum CallOutcome {
+    /// The provider took it.
+    Accepted {
+        /// What it answered.
+        report: Report,
+    },
+    /// It did not take it, or nobody knows.
+    Failed {
+        /// What that says about money.
+        class: OutcomeClass,
+        /// A short machine-readable code: `timeout`, `http_500`, `insufficient_funds`.
+        code: String,
+        /// For people; never a payload or a secret.
+        message: String,
+    },
+}
+
+/// What a probe of an open intent found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "finding", rename_all = "snake_case")]
+pub enum Finding {
+    /// It happened.
+    Found {
+        /// What the provider says of it.
+        report: Report,
+    },
+    /// The provider documents that it did not happen and never will under this key.
+    NeverHappened,
+    /// Asked, and not answered in a way that decides.
+    StillUnknown {
+        /// Why not.
+        reason: String,
+    },
+}
