@@ -1,4 +1,9 @@
 //! Every (state, event) pair, and every order of the events a provider can send.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    clippy::arithmetic_side_effects,
+    reason = "tests count and filter"
+)]
 
 use super::*;
 use crate::outcome::OutcomeClass;
