@@ -1,1 +1,14 @@
-//! Stub.
+//! The four providers: one folder each, one file per capability. Webhook verification needs no
+//! feature and no network; `client` calls the providers; `sandbox` is a server that behaves like one.
+//!
+//! Nothing outside this crate knows a provider's field names, status words or signature scheme: the
+//! folders translate them into the vocabulary of `payfleet_core::provider`. Amounts never pass
+//! through a float, and neither a secret nor a payload is ever part of an error or a log line.
+
+pub mod heleket;
+mod json;
+mod signature;
+pub mod stripe;
+pub mod tatum;
+pub mod trovotech;
+pub mod webhook;

@@ -1,0 +1,3 @@
+//! Stripe and Stripe Connect.
+
+pub(crate) mod webhook;

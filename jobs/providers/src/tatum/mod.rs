@@ -1,0 +1,3 @@
+//! Tatum: incoming crypto.
+
+pub(crate) mod webhook;

@@ -1,0 +1,3 @@
+//! TrovoTech, and the Bantu chain it works on.
+
+pub(crate) mod webhook;
