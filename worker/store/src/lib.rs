@@ -1,1 +1,38 @@
-//! Stub.
+//! Every SQL statement of Payfleet. Postgres is the truth about operations: what was asked, what was
+//! tried, what happened, what must happen next and when.
+//!
+//! Every write of an operation is guarded by its version and touches exactly one row, or the caller
+//! has lost a race and is told so. Every change appends to the history in the same transaction. No
+//! network call happens inside one. Queries are checked at compile time against `.sqlx`; `make sql`
+//! renews it.
+
+pub mod admin;
+mod claim;
+mod dead_letters;
+mod error;
+mod inbox;
+mod intent;
+mod ledger;
+mod operation_row;
+mod pool;
+mod reads;
+mod reconciliation;
+mod record;
+mod rescue;
+mod transaction;
+mod webhooks;
+mod write;
+
+pub use claim::{Claim, ClaimRequest, Claimed, OpenIntent};
+pub use dead_letters::DeadLetter;
+pub use error::StoreError;
+pub use inbox::{Delivered, Woken};
+pub use intent::{NewIntent, Opened};
+pub use ledger::{AccountBalance, LedgerAudit};
+pub use pool::Store;
+pub use reads::{OperationCount, OperationView, WebhookCount};
+pub use reconciliation::{Compared, FoundDifference, RunSummary};
+pub use record::{Attempt, Next, Purpose};
+pub use rescue::Overdue;
+pub use webhooks::{ReceivedWebhook, WebhookStatus};
+pub use write::JobRef;

@@ -1,0 +1,263 @@
+//! Claiming an operation: raise its version, so that every older claim is fenced off; apply what
+//! waits in its inbox; and turn an intent that somebody left open into doubt. One transaction.
+
+use payfleet_core::kinds::lifecycle::{Event, Operation, State};
+use payfleet_core::kinds::{NewOperation, OperationKind};
+use payfleet_core::{OperationId, ProviderKey};
+use sqlx::PgConnection;
+
+use crate::operation_row::{OperationRow, json, to_json};
+use crate::record::Next;
+use crate::write::{Cursor, JobRef, apply_event, save_operation};
+use crate::{Store, StoreError};
+
+/// While a claimed operation has no later wake-up, the rescuer leaves it alone for this long.
+const CLAIM_PATIENCE_MS: u64 = 90_000;
+
+/// Who claims what.
+#[derive(Debug)]
+pub struct ClaimRequest<'a> {
+    /// Which operation.
+    pub id: OperationId,
+    /// What makes its row, if the job carries it.
+    pub first: Option<&'a NewOperation>,
+    /// On whose behalf.
+    pub job: JobRef,
+    /// Whether an operator released it: only that moves a parked operation.
+    pub redrive: bool,
+}
+
+/// How a claim ended.
+#[derive(Debug)]
+pub enum Claim {
+    /// It is ours until somebody else claims it.
+    Claimed(Box<Claimed>),
+    /// It stands still until a person acts.
+    Parked {
+        /// Why.
+        reason: String,
+    },
+    /// Another request was made under the same idempotency key. Nothing was changed.
+    Conflict,
+    /// There is no such row, and the job does not say what was asked.
+    Unknown,
+}
+
+/// An operation that is ours.
+#[derive(Debug)]
+pub struct Claimed {
+    /// The operation, with its inbox applied.
+    pub operation: Operation,
+    /// Our version: every write names it.
+    pub version: i64,
+    /// The intent that is open, if one is.
+    pub intent: Option<OpenIntent>,
+    /// Somebody hinted that the provider has news.
+    pub look_now: bool,
+}
+
+/// An intent whose call may have had its effect.
+#[derive(Clone, Debug)]
+pub struct OpenIntent {
+    /// Its number within the operation.
+    pub number: i32,
+    /// Its key at the provider.
+    pub key: ProviderKey,
+    /// How long ago it was opened, in milliseconds by Postgres' clock.
+    pub age_ms: i64,
+    /// Calls made.
+    pub attempts: i32,
+    /// Probes made.
+    pub probes: i32,
+}
+
+struct LockedRow {
+    operation: OperationRow,
+    request_hash: Vec<u8>,
+    version: i64,
+    parked_reason: Option<String>,
+}
+
+impl Store {
+    /// Claims an operation.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then, or it is unknown whether it has, which is harmless:
+    /// claiming again is always right.
+    pub async fn claim(&self, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {
+        self.transaction("claim", request, |connection, request| Box::pin(claim(connection, request))).await
+    }
+}
+
+async fn claim(connection: &mut PgConnection, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {
+    if let Some(first) = request.first {
+        insert(connection, request.id, first).await?;
+    }
+    let Some(row) = lock(connection, request.id).await? else { return Ok(Claim::Unknown) };
+    if request.first.is_some_and(|first| first.request.hash().as_bytes().as_slice() != row.request_hash) {
+        return Ok(Claim::Conflict);
+    }
+    let mut operation = Operation::try_from(row.operation)?;
+    let held = row.version;
+    let mut cursor = Cursor::at(held.saturating_add(1));
+    let before = operation.state.clone();
+    let look_now = apply_inbox(connection, &mut operation, &mut cursor, &request.job).await?;
+    if let State::Submitting { intent } = operation.state {
+        let left_open = Event::LeftOpen { intent };
+        apply_event(connection, &mut operation, &mut cursor, &request.job, &left_open).await?;
+    }
+    let moved = operation.state != before || look_now;
+    if let Some(reason) = row.parked_reason.filter(|_| !request.redrive && !moved) {
+        return Ok(Claim::Parked { reason });
+    }
+    let next = if operation.state.is_final() { Next::Never } else { Next::After { ms: CLAIM_PATIENCE_MS } };
+    save_operation(connection, &operation, held, cursor.version, &next).await?;
+    let intent = if resolved(&operation.state) {
+        close_intent(connection, operation.id, operation.state.name()).await?;
+        None
+    } else {
+        open_intent(connection, operation.id).await?
+    };
+    Ok(Claim::Claimed(Box::new(Claimed { operation, version: cursor.version, intent, look_now })))
+}
+
+/// Whether a state leaves no intent open.
+pub(crate) const fn resolved(state: &State) -> bool {
+    match state {
+        State::Submitting { .. } | State::Retrying { .. } | State::InDoubt { .. } => false,
+        State::Requested
+        | State::Accepted { .. }
+        | State::Quarantined { .. }
+        | State::Settled { .. }
+        | State::Failed { .. } => true,
+    }
+}
+
+async fn insert(
+    connection: &mut PgConnection,
+    id: OperationId,
+    first: &NewOperation,
+) -> Result<(), StoreError> {
+    let kind: OperationKind = first.request.kind();
+    let request_hash = first.request.hash();
+    sqlx::query!(
+        "/* operation_insert */ INSERT INTO operations
+             (id, tenant, kind, idempotency_key, request_hash, request, provider, account, state, state_data,
+              version, next_wake_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, now())
+         ON CONFLICT DO NOTHING",
+        id.as_uuid(),
+        first.tenant.as_str(),
+        kind.as_str(),
+        first.idempotency_key,
+        request_hash.as_bytes().as_slice(),
+        to_json(&first.request),
+        first.request.provider().as_str(),
+        first.account.as_str(),
+        State::Requested.name(),
+        to_json(&State::Requested),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn lock(connection: &mut PgConnection, id: OperationId) -> Result<Option<LockedRow>, StoreError> {
+    let row = sqlx::query!(
+        "/* operation_lock */ SELECT id, tenant, account, request, state_data, request_hash, version, parked_reason
+         FROM operations WHERE id = $1 FOR UPDATE",
+        id.as_uuid(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| LockedRow {
+        operation: OperationRow {
+            id: row.id,
+            tenant: row.tenant,
+            account: row.account,
+            request: row.request,
+            state_data: row.state_data,
+        },
+        request_hash: row.request_hash,
+        version: row.version,
+        parked_reason: row.parked_reason,
+    }))
+}
+
+/// Applies what waits, in the order it came. An event that cannot happen is kept with its verdict
+/// and shown to a person; it never blocks the ones behind it.
+async fn apply_inbox(
+    connection: &mut PgConnection,
+    operation: &mut Operation,
+    cursor: &mut Cursor,
+    job: &JobRef,
+) -> Result<bool, StoreError> {
+    let waiting = sqlx::query!(
+        "/* inbox_waiting */ SELECT id, event FROM inbox
+         WHERE operation_id = $1 AND applied_at IS NULL ORDER BY id LIMIT 100",
+        operation.id.as_uuid(),
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut look_now = false;
+    for row in waiting {
+        let event: Event = json("inbox.event", &operation.id, row.event)?;
+        let verdict = match apply_event(connection, operation, cursor, job, &event).await {
+            Ok(outcome) => {
+                look_now |= outcome.look_now;
+                "applied".to_owned()
+            }
+            Err(StoreError::Illegal(illegal)) => illegal.to_string(),
+            Err(error) => return Err(error),
+        };
+        sqlx::query!(
+            "/* inbox_applied */ UPDATE inbox SET applied_at = now(), verdict = $2 WHERE id = $1",
+            row.id,
+            verdict,
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(look_now)
+}
+
+async fn open_intent(
+    connection: &mut PgConnection,
+    id: OperationId,
+) -> Result<Option<OpenIntent>, StoreError> {
+    let row = sqlx::query!(
+        "/* intent_open */ SELECT number, provider_key, attempts, probes, opened_at, now() AS \"now!\"
+         FROM intents WHERE operation_id = $1 AND closed_at IS NULL",
+        id.as_uuid(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| {
+        let age: time::Duration = row.now - row.opened_at;
+        Ok(OpenIntent {
+            number: row.number,
+            key: json("intents.provider_key", &id, row.provider_key.into())?,
+            age_ms: i64::try_from(age.whole_milliseconds()).unwrap_or(i64::MAX),
+            attempts: row.attempts,
+            probes: row.probes,
+        })
+    })
+    .transpose()
+}
+
+/// Closes the open intent, if there is one, with the state it led to.
+pub(crate) async fn close_intent(
+    connection: &mut PgConnection,
+    id: OperationId,
+    outcome: &str,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "/* intent_close */ UPDATE intents SET closed_at = now(), outcome = $2
+         WHERE operation_id = $1 AND closed_at IS NULL",
+        id.as_uuid(),
+        outcome,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

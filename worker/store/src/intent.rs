@@ -1,0 +1,201 @@
+//! Transaction 1: the intent is committed before the provider is called, so that whatever happens
+//! during the call, the next claimer knows that it may have had its effect.
+
+use payfleet_core::ids::RequestHash;
+use payfleet_core::kinds::Reservation;
+use payfleet_core::kinds::lifecycle::Event;
+use payfleet_core::provider::Action;
+use payfleet_core::{OperationId, ProviderKey};
+use sqlx::PgConnection;
+
+use crate::record::Next;
+use crate::write::{Cursor, JobRef, apply_event, save_operation};
+use crate::{Claimed, OpenIntent, Store, StoreError};
+
+/// How long the rescuer leaves a call alone before it makes a job that resolves it.
+const CALL_PATIENCE_MS: u64 = 90_000;
+
+/// What is about to be asked of a provider.
+#[derive(Clone, Debug)]
+pub struct NewIntent {
+    /// Its number; the same as before where a proven non-effect is tried again.
+    pub number: i32,
+    /// What it does there.
+    pub action: Action,
+    /// Its key.
+    pub key: ProviderKey,
+    /// The key as the provider takes it.
+    pub reference: String,
+    /// SHA-256 of the effect.
+    pub request_hash: RequestHash,
+    /// What must be set aside for it.
+    pub reservation: Option<Reservation>,
+}
+
+/// How opening an intent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// Committed: the call may be made.
+    Open,
+    /// There is not enough left to set aside. Nothing was changed.
+    NothingLeft,
+}
+
+struct Opening<'a> {
+    claimed: &'a Claimed,
+    intent: &'a NewIntent,
+    job: &'a JobRef,
+}
+
+impl Store {
+    /// Saves the intent and moves `claimed` on to it.
+    ///
+    /// # Errors
+    /// [`StoreError::LostRace`] where somebody else has claimed the operation. Where the commit's
+    /// outcome is unknown it is read back; only if that fails too, [`StoreError::UnknownCommit`]:
+    /// the call must not be made then.
+    pub async fn open_intent(
+        &self,
+        claimed: &mut Claimed,
+        intent: &NewIntent,
+        job: &JobRef,
+    ) -> Result<Opened, StoreError> {
+        let opening = Opening { claimed, intent, job };
+        let result = self.transaction("open_intent", &opening, |c, opening| Box::pin(open(c, opening))).await;
+        let version = claimed.version.saturating_add(1);
+        let opened = match result {
+            Err(StoreError::UnknownCommit { transaction }) => {
+                let landed = self.landed(claimed.operation.id, version, "submitting").await?;
+                if landed { Opened::Open } else { return Err(StoreError::UnknownCommit { transaction }) }
+            }
+            result => result?,
+        };
+        if opened == Opened::Open {
+            let event = Event::IntentOpened { intent: intent.number };
+            claimed.operation.state = claimed.operation.apply(&event)?.state;
+            claimed.version = version;
+            let known = claimed.intent.take();
+            claimed.intent = Some(OpenIntent {
+                number: intent.number,
+                key: intent.key.clone(),
+                age_ms: known.as_ref().map_or(0, |known| known.age_ms),
+                attempts: known.as_ref().map_or(0, |known| known.attempts).saturating_add(1),
+                probes: known.map_or(0, |known| known.probes),
+            });
+        }
+        Ok(opened)
+    }
+
+    /// Whether a write whose commit was not answered is there: only its writer can have made this
+    /// state at this version.
+    pub(crate) async fn landed(
+        &self,
+        id: OperationId,
+        version: i64,
+        state: &str,
+    ) -> Result<bool, StoreError> {
+        let found = sqlx::query_scalar!(
+            "/* operation_landed */ SELECT true AS \"landed!\" FROM operations
+             WHERE id = $1 AND version = $2 AND state = $3",
+            id.as_uuid(),
+            version,
+            state,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(found.unwrap_or(false))
+    }
+}
+
+async fn open(connection: &mut PgConnection, opening: &Opening<'_>) -> Result<Opened, StoreError> {
+    let Opening { claimed, intent, job } = opening;
+    let mut operation = claimed.operation.clone();
+    let mut cursor = Cursor::at(claimed.version.saturating_add(1));
+    if let Some(reservation) = &intent.reservation
+        && !reserve(connection, opening, reservation).await?
+    {
+        return Ok(Opened::NothingLeft);
+    }
+    let event = Event::IntentOpened { intent: intent.number };
+    apply_event(connection, &mut operation, &mut cursor, job, &event).await?;
+    sqlx::query!(
+        "/* intent_save */ INSERT INTO intents
+             (operation_id, number, action, provider, account, provider_key, reference, request_hash, attempts)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1)
+         ON CONFLICT (operation_id, number) DO UPDATE SET attempts = intents.attempts + 1",
+        operation.id.as_uuid(),
+        intent.number,
+        intent.action.as_str(),
+        operation.request.provider().as_str(),
+        operation.account.as_str(),
+        intent.key.as_str(),
+        intent.reference,
+        intent.request_hash.as_bytes().as_slice(),
+    )
+    .execute(&mut *connection)
+    .await?;
+    let next = Next::After { ms: CALL_PATIENCE_MS };
+    save_operation(connection, &operation, claimed.version, cursor.version, &next).await?;
+    Ok(Opened::Open)
+}
+
+/// Sets the share aside, once per operation. The row of the asset serialises its mints.
+async fn reserve(
+    connection: &mut PgConnection,
+    opening: &Opening<'_>,
+    reservation: &Reservation,
+) -> Result<bool, StoreError> {
+    let operation = &opening.claimed.operation;
+    let (tenant, provider, account) =
+        (operation.tenant.as_str(), operation.request.provider().as_str(), operation.account.as_str());
+    let asset_id = reservation.asset_id.as_str();
+    sqlx::query!(
+        "/* asset_ensure */ INSERT INTO asset_shares (tenant, provider, account, asset_id)
+         VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        tenant,
+        provider,
+        account,
+        asset_id,
+    )
+    .execute(&mut *connection)
+    .await?;
+    let held = sqlx::query_scalar!(
+        "/* reservation_held */ SELECT true AS \"held!\" FROM share_reservations
+         WHERE operation_id = $1 AND released_at IS NULL",
+        operation.id.as_uuid(),
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    if held.is_some() {
+        return Ok(true);
+    }
+    let taken = sqlx::query!(
+        "/* asset_take */ UPDATE asset_shares SET reserved = reserved + $5
+         WHERE tenant = $1 AND provider = $2 AND account = $3 AND asset_id = $4 AND reserved + $5 <= 100",
+        tenant,
+        provider,
+        account,
+        asset_id,
+        reservation.percent,
+    )
+    .execute(&mut *connection)
+    .await?
+    .rows_affected();
+    if taken == 0 {
+        return Ok(false);
+    }
+    sqlx::query!(
+        "/* reservation_insert */ INSERT INTO share_reservations
+             (operation_id, tenant, provider, account, asset_id, percent)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        operation.id.as_uuid(),
+        tenant,
+        provider,
+        account,
+        asset_id,
+        reservation.percent,
+    )
+    .execute(connection)
+    .await?;
+    Ok(true)
+}

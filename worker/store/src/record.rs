@@ -1,0 +1,192 @@
+//! Transaction 2: what came of it. State, ledger, attempt, intent and the next wake-up are written
+//! together or not at all.
+
+use payfleet_core::OperationId;
+use payfleet_core::kinds::lifecycle::{Event, Outcome, Parked, State};
+use payfleet_core::provider::CallOutcome;
+use sqlx::PgConnection;
+
+use crate::claim::{close_intent, resolved};
+use crate::write::{Cursor, JobRef, apply_event, save_operation};
+use crate::{Claimed, Store, StoreError};
+
+/// What must happen next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Look again in this many milliseconds of Postgres' clock.
+    After {
+        /// Milliseconds from now.
+        ms: u64,
+    },
+    /// Nothing: it is final.
+    Never,
+    /// Nothing until a person acts.
+    Parked {
+        /// Why, by name.
+        parked: Parked,
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// Why the provider was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To have the effect.
+    Call,
+    /// To find out about it.
+    Probe,
+}
+
+impl Purpose {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::Probe => "probe",
+        }
+    }
+}
+
+/// One exchange with a provider, for the history.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Which intent.
+    pub intent: i32,
+    /// Why.
+    pub purpose: Purpose,
+    /// `accepted`, `found`, or the class of the error.
+    pub class: String,
+    /// A short machine-readable code.
+    pub code: String,
+    /// For people; never a payload or a secret.
+    pub message: String,
+    /// The answer's HTTP status, if there was an answer.
+    pub http_status: Option<u16>,
+    /// The provider's id of the request.
+    pub request_id: Option<String>,
+    /// How long it took.
+    pub duration_ms: u64,
+}
+
+struct Recording<'a> {
+    claimed: &'a Claimed,
+    job: &'a JobRef,
+    event: &'a Event,
+    attempt: Option<&'a Attempt>,
+    next: &'a (dyn Fn(&State) -> Next + Sync),
+}
+
+impl Store {
+    /// Applies `event` to the claimed operation and writes everything that follows. `next` is asked
+    /// with the new state.
+    ///
+    /// # Errors
+    /// [`StoreError::LostRace`] where somebody else has claimed the operation: what is known must
+    /// then be kept by [`Store::keep_evidence`].
+    pub async fn record(
+        &self,
+        claimed: &mut Claimed,
+        job: &JobRef,
+        event: &Event,
+        attempt: Option<&Attempt>,
+        next: &(dyn Fn(&State) -> Next + Sync),
+    ) -> Result<Outcome, StoreError> {
+        let applied = claimed.operation.apply(event)?;
+        let recording = Recording { claimed, job, event, attempt, next };
+        let result =
+            self.transaction("record", &recording, |c, recording| Box::pin(record(c, recording))).await;
+        let version = claimed.version.saturating_add(1);
+        if let Err(StoreError::UnknownCommit { transaction }) = result {
+            if !self.landed(claimed.operation.id, version, applied.state.name()).await? {
+                return Err(StoreError::UnknownCommit { transaction });
+            }
+        } else {
+            result?;
+        }
+        if resolved(&applied.state) {
+            claimed.intent = None;
+        }
+        claimed.operation.state = applied.state;
+        claimed.version = version;
+        Ok(applied.outcome)
+    }
+
+    /// Keeps the outcome of a call whose claim has passed on, and wakes the operation. It changes no
+    /// state and no ledger by itself.
+    ///
+    /// # Errors
+    /// [`StoreError`]; trying again is always right.
+    pub async fn keep_evidence(
+        &self,
+        id: OperationId,
+        held: i64,
+        intent: i32,
+        outcome: &CallOutcome,
+    ) -> Result<(), StoreError> {
+        let event = Event::Evidence { intent, outcome: outcome.clone() };
+        self.deliver(id, &format!("evidence:{intent}:{held}"), &event).await?;
+        Ok(())
+    }
+
+    /// Writes only when the operation must be looked at next, under the same claim.
+    ///
+    /// # Errors
+    /// [`StoreError::LostRace`] where somebody else has claimed the operation.
+    pub async fn set_next(&self, claimed: &mut Claimed, next: &Next) -> Result<(), StoreError> {
+        let version = claimed.version.saturating_add(1);
+        let mut connection = self.pool.acquire().await?;
+        save_operation(&mut connection, &claimed.operation, claimed.version, version, next).await?;
+        claimed.version = version;
+        Ok(())
+    }
+}
+
+async fn record(connection: &mut PgConnection, recording: &Recording<'_>) -> Result<(), StoreError> {
+    let Recording { claimed, job, event, attempt, next } = recording;
+    let mut operation = claimed.operation.clone();
+    let mut cursor = Cursor::at(claimed.version.saturating_add(1));
+    apply_event(connection, &mut operation, &mut cursor, job, event).await?;
+    if let Some(attempt) = attempt {
+        append_attempt(connection, operation.id, job, attempt).await?;
+    }
+    if resolved(&operation.state) {
+        close_intent(connection, operation.id, operation.state.name()).await?;
+    }
+    let next = next(&operation.state);
+    save_operation(connection, &operation, claimed.version, cursor.version, &next).await
+}
+
+async fn append_attempt(
+    connection: &mut PgConnection,
+    id: OperationId,
+    job: &JobRef,
+    attempt: &Attempt,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "/* attempt_append */ INSERT INTO intent_attempts
+             (operation_id, intent, purpose, class, code, message, http_status, request_id, duration_ms, worker)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        id.as_uuid(),
+        attempt.intent,
+        attempt.purpose.as_str(),
+        attempt.class,
+        attempt.code,
+        attempt.message,
+        attempt.http_status.map(i32::from),
+        attempt.request_id,
+        i64::try_from(attempt.duration_ms).unwrap_or(i64::MAX),
+        job.worker,
+    )
+    .execute(&mut *connection)
+    .await?;
+    if attempt.purpose == Purpose::Probe {
+        sqlx::query!(
+            "/* intent_probed */ UPDATE intents SET probes = probes + 1 WHERE operation_id = $1 AND number = $2",
+            id.as_uuid(),
+            attempt.intent,
+        )
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
+}

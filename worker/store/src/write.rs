@@ -1,0 +1,179 @@
+//! The one way an event changes an operation: state, history, ledger, discrepancy and reservation in
+//! the caller's transaction.
+
+use payfleet_core::kinds::lifecycle::{Event, Operation, Outcome};
+use payfleet_core::ledger::Movement;
+use payfleet_core::{JobId, OperationId};
+use sqlx::PgConnection;
+
+use crate::StoreError;
+use crate::operation_row::to_json;
+use crate::record::Next;
+
+/// On whose behalf something is written.
+#[derive(Clone, Debug)]
+pub struct JobRef {
+    /// The job.
+    pub id: JobId,
+    /// The worker that runs it.
+    pub worker: String,
+}
+
+/// The version being written, and how many of its events are in the history.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor {
+    pub(crate) version: i64,
+    pub(crate) step: i32,
+}
+
+impl Cursor {
+    pub(crate) const fn at(version: i64) -> Self {
+        Self { version, step: 0 }
+    }
+}
+
+/// Applies `event` to `operation` and writes what follows from it, except for the row itself.
+pub(crate) async fn apply_event(
+    connection: &mut PgConnection,
+    operation: &mut Operation,
+    cursor: &mut Cursor,
+    job: &JobRef,
+    event: &Event,
+) -> Result<Outcome, StoreError> {
+    let applied = operation.apply(event)?;
+    sqlx::query!(
+        "/* history_append */ INSERT INTO operation_history
+             (operation_id, version, step, from_state, to_state, event, job_id, worker)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        operation.id.as_uuid(),
+        cursor.version,
+        cursor.step,
+        operation.state.name(),
+        applied.state.name(),
+        to_json(event),
+        job.id.as_uuid(),
+        job.worker,
+    )
+    .execute(&mut *connection)
+    .await?;
+    cursor.step = cursor.step.saturating_add(1);
+    if let Some(movement) = &applied.outcome.movement {
+        post(connection, operation.id, movement).await?;
+    }
+    if let Some(detail) = &applied.outcome.discrepancy {
+        note(connection, operation, event.name(), detail).await?;
+    }
+    if applied.outcome.releases_reservation {
+        release(connection, operation.id).await?;
+    }
+    operation.state = applied.state;
+    Ok(applied.outcome)
+}
+
+/// Writes the row: exactly one, still at `held`, or the race is lost. `Next::Keep` leaves the wake-up.
+pub(crate) async fn save_operation(
+    connection: &mut PgConnection,
+    operation: &Operation,
+    held: i64,
+    version: i64,
+    next: &Next,
+) -> Result<(), StoreError> {
+    let (wake_ms, parked, reason) = match next {
+        Next::After { ms } => (Some(*ms), None, None),
+        Next::Never => (None, None, None),
+        Next::Parked { parked, reason } => (None, Some(parked.as_str()), Some(reason.as_str())),
+    };
+    let written = sqlx::query!(
+        "/* operation_save */ UPDATE operations
+         SET version = $3, state = $4, state_data = $5, provider_ref = $6,
+             next_wake_at = now() + make_interval(secs => $7::float8 / 1000), parked = $8, parked_reason = $9,
+             updated_at = now()
+         WHERE id = $1 AND version = $2",
+        operation.id.as_uuid(),
+        held,
+        version,
+        operation.state.name(),
+        to_json(&operation.state),
+        operation.state.provider_ref(),
+        wake_ms.map(millis),
+        parked,
+        reason,
+    )
+    .execute(connection)
+    .await?
+    .rows_affected();
+    if written == 1 { Ok(()) } else { Err(StoreError::LostRace { id: operation.id, version: held }) }
+}
+
+/// Milliseconds as Postgres' interval arithmetic takes them: exact up to 2^53.
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "a wake-up within 285,000 years is exact"
+)]
+pub(crate) const fn millis(ms: u64) -> f64 {
+    ms as f64
+}
+
+async fn post(connection: &mut PgConnection, id: OperationId, movement: &Movement) -> Result<(), StoreError> {
+    let movement_id = sqlx::query_scalar!(
+        "/* movement_insert */ INSERT INTO movements (operation_id, event) VALUES ($1, $2) RETURNING id",
+        id.as_uuid(),
+        movement.event(),
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    for (line, posting) in (1_i32..).zip(movement.postings()) {
+        sqlx::query!(
+            "/* posting_insert */ INSERT INTO postings (movement_id, line, account, unit, amount)
+             VALUES ($1, $2, $3, $4, $5)",
+            movement_id,
+            line,
+            posting.account,
+            posting.unit,
+            posting.amount,
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn note(
+    connection: &mut PgConnection,
+    operation: &Operation,
+    kind: &str,
+    detail: &str,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "/* discrepancy_of_operation */ INSERT INTO discrepancies
+             (source, kind, provider, operation_id, provider_ref, detail)
+         VALUES ('operation', $1, $2, $3, $4, $5)",
+        kind,
+        operation.request.provider().as_str(),
+        operation.id.as_uuid(),
+        operation.state.provider_ref(),
+        detail,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn release(connection: &mut PgConnection, id: OperationId) -> Result<(), StoreError> {
+    sqlx::query!(
+        "/* reservation_release */ WITH released AS (
+             UPDATE share_reservations SET released_at = now()
+             WHERE operation_id = $1 AND released_at IS NULL
+             RETURNING tenant, provider, account, asset_id, percent
+         )
+         UPDATE asset_shares SET reserved = asset_shares.reserved - released.percent
+         FROM released
+         WHERE asset_shares.tenant = released.tenant AND asset_shares.provider = released.provider
+           AND asset_shares.account = released.account AND asset_shares.asset_id = released.asset_id",
+        id.as_uuid(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
