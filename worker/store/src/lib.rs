@@ -31,7 +31,7 @@ pub use intent::{NewIntent, Opened};
 pub use ledger::{AccountBalance, LedgerAudit};
 pub use pool::Store;
 pub use reads::{OperationCount, OperationView, WebhookCount};
-pub use reconciliation::{Compared, FoundDifference, RunSummary};
+pub use reconciliation::{Compared, RunSummary};
 pub use record::{Attempt, Next, Purpose};
 pub use rescue::Overdue;
 pub use webhooks::{ReceivedWebhook, WebhookStatus};

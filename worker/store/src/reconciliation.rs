@@ -1,26 +1,15 @@
 //! Reconciliation runs and what they found.
 
-use payfleet_core::kinds::reconcile::{Difference, Held, Reconcile};
+use payfleet_core::kinds::Request;
+use payfleet_core::kinds::reconcile::{Found, Held, Reconcile};
 use payfleet_core::{JobId, OperationId};
 use serde::Serialize;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::operation_row::json;
 use crate::{Store, StoreError};
-
-/// One difference, with what each side says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundDifference {
-    /// Which kind.
-    pub difference: Difference,
-    /// Our operation, if we have one.
-    pub operation: Option<OperationId>,
-    /// The provider's id, if it has one.
-    pub provider_ref: Option<String>,
-    /// Both records in words.
-    pub detail: String,
-}
 
 /// What a run compared.
 #[derive(Clone, Debug)]
@@ -30,7 +19,7 @@ pub struct Compared {
     /// Operations of ours in the window.
     pub held: usize,
     /// How they differ.
-    pub differences: Vec<FoundDifference>,
+    pub differences: Vec<Found>,
 }
 
 /// A run, as it is shown.
@@ -80,11 +69,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`], where Postgres is away or refuses.
-    pub async fn held(&self, reconcile: &Reconcile) -> Result<Vec<(OperationId, Held)>, StoreError> {
+    pub async fn held(&self, reconcile: &Reconcile) -> Result<Vec<Held>, StoreError> {
         let (from, to): (OffsetDateTime, OffsetDateTime) = (reconcile.from.into(), reconcile.to.into());
         let rows = sqlx::query!(
-            "/* operations_held */ SELECT o.id, i.reference, o.provider_ref, o.state,
-                 o.request -> 'money' ->> 'amount' AS amount, o.request -> 'money' ->> 'asset' AS asset
+            "/* operations_held */ SELECT o.id, o.request, o.provider_ref, o.state, i.reference
              FROM operations o JOIN intents i ON i.operation_id = o.id
              WHERE o.provider = $1 AND o.account = $2 AND i.opened_at >= $3 AND i.opened_at < $4
              ORDER BY i.opened_at",
@@ -95,19 +83,19 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows
-            .into_iter()
+        rows.into_iter()
             .map(|row| {
-                let held = Held {
+                let operation = OperationId::from_uuid(row.id);
+                let request: Request = json("request", &operation, row.request)?;
+                Ok(Held {
+                    operation,
                     reference: row.reference,
                     provider_ref: row.provider_ref,
                     state: row.state,
-                    amount: row.amount.and_then(|amount| amount.parse().ok()).unwrap_or_default(),
-                    asset: row.asset.unwrap_or_default(),
-                };
-                (OperationId::from_uuid(row.id), held)
+                    money: request.money(),
+                })
             })
-            .collect())
+            .collect()
     }
 
     /// Writes what a run found and ends it. Ending it again replaces nothing and adds nothing.

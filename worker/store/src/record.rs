@@ -1,14 +1,17 @@
 //! Transaction 2: what came of it. State, ledger, attempt, intent and the next wake-up are written
 //! together or not at all.
 
-use payfleet_core::OperationId;
 use payfleet_core::kinds::lifecycle::{Event, Outcome, Parked, State};
 use payfleet_core::provider::CallOutcome;
+use payfleet_core::{OperationId, OutcomeClass};
 use sqlx::PgConnection;
 
 use crate::claim::{close_intent, resolved};
 use crate::write::{Cursor, JobRef, apply_event, save_operation};
 use crate::{Claimed, Store, StoreError};
+
+/// The class of an attempt that is given back: the provider has not even looked at it.
+const RATE_LIMITED: &str = OutcomeClass::RateLimited { retry_after_ms: None }.as_str();
 
 /// What must happen next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,7 +182,16 @@ async fn append_attempt(
     )
     .execute(&mut *connection)
     .await?;
-    if attempt.purpose == Purpose::Probe {
+    if attempt.purpose == Purpose::Call && attempt.class == RATE_LIMITED {
+        sqlx::query!(
+            "/* intent_unspent */ UPDATE intents SET attempts = attempts - 1
+             WHERE operation_id = $1 AND number = $2",
+            id.as_uuid(),
+            attempt.intent,
+        )
+        .execute(connection)
+        .await?;
+    } else if attempt.purpose == Purpose::Probe {
         sqlx::query!(
             "/* intent_probed */ UPDATE intents SET probes = probes + 1 WHERE operation_id = $1 AND number = $2",
             id.as_uuid(),

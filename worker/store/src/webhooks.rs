@@ -2,6 +2,7 @@
 
 use payfleet_core::ids::RequestHash;
 use payfleet_core::kinds::webhook::WebhookEvent;
+use payfleet_core::provider::Provider;
 use payfleet_core::{OperationId, Timestamp};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -79,6 +80,32 @@ impl Store {
             id,
             name,
             operation,
+            detail,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Puts something that a webhook says in front of a person.
+    ///
+    /// # Errors
+    /// [`StoreError`], where Postgres is away or refuses.
+    pub async fn note_webhook(
+        &self,
+        provider: Provider,
+        kind: &str,
+        provider_ref: Option<&str>,
+        detail: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "/* discrepancy_of_webhook */ INSERT INTO discrepancies (source, kind, provider, provider_ref, detail)
+             VALUES ('webhook', $1, $2, $3, $4)",
+            kind,
+            provider.as_str(),
+            provider_ref,
             detail,
         )
         .execute(&self.pool)
