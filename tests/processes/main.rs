@@ -1,0 +1,3 @@
+//! Real processes: what happens when they are killed, stopped and started again.
+
+mod servers;
