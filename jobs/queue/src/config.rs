@@ -1,0 +1,77 @@
+//! What a queue is opened with.
+
+use std::fmt;
+use std::time::Duration;
+
+/// How to reach Redis and what to promise. [`Config::new`] fills in the defaults.
+#[derive(Clone)]
+pub struct Config {
+    /// `redis://[user:password@]host:port[/db]`.
+    pub url: String,
+    /// Begins every key; one Redis can hold several fleets. Default `payfleet`.
+    pub prefix: String,
+    /// When an enqueue counts as done.
+    pub durability: Durability,
+    /// How long a job is leased before it counts as lost, unless renewed. Default 30 s.
+    pub lease: Duration,
+    /// How long a dedupe key is remembered. Default 24 h.
+    pub dedupe: Duration,
+    /// How many jobs one queue may hold, dead ones that await archiving included. Default 1,000,000.
+    pub max_depth: u64,
+    /// Where the scripts take the time from. Only tests change this.
+    pub time: TimeSource,
+}
+
+impl Config {
+    /// A queue at `url` with the defaults.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            prefix: "payfleet".to_owned(),
+            durability: Durability::Local,
+            lease: Duration::from_secs(30),
+            dedupe: Duration::from_hours(24),
+            max_depth: 1_000_000,
+            time: TimeSource::Redis,
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    /// Leaves out the URL, which may carry a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("prefix", &self.prefix)
+            .field("durability", &self.durability)
+            .field("lease", &self.lease)
+            .field("dedupe", &self.dedupe)
+            .field("max_depth", &self.max_depth)
+            .field("time", &self.time)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What has to hold before an enqueue answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Redis answered. With `appendfsync always` that means: it is on its disk.
+    Local,
+    /// So many replicas have it too; fewer within the timeout is an error, though the job exists.
+    Replicas {
+        /// How many replicas must have it.
+        count: u32,
+        /// How long to wait for them.
+        timeout: Duration,
+    },
+}
+
+/// Where "now" comes from. Never a worker's clock: that could steal a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimeSource {
+    /// Redis' own clock.
+    Redis,
+    /// A key holding milliseconds since the epoch (0 while it is missing), so that a test can step
+    /// the time. On one node only: the key is outside the queues' slots.
+    Key(String),
+}

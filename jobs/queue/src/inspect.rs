@@ -1,0 +1,166 @@
+//! What operators and the archiver ask and do.
+
+use payfleet_core::job::{DeadJob, QueueName};
+use payfleet_core::{JobId, Timestamp};
+use redis::{FromRedisValue, Value};
+
+use crate::queue::Repeat;
+use crate::record::{Stored, id_bytes, id_from, split_death};
+use crate::scripts::Script;
+use crate::{Error, JobView, Place, Queue, QueueStats};
+
+/// Dead jobs of one read, and ids of one removal.
+const MAX_DEAD: usize = 1_000;
+/// A read of dead jobs stops at this many bytes of records.
+const MAX_DEAD_BYTES: usize = 4 * 1024 * 1024;
+
+impl Queue {
+    /// The job and where it is; `None` if it is unknown (done, cancelled, archived, never here).
+    ///
+    /// # Errors
+    /// What Redis' state brings.
+    pub async fn find(&self, queue: &QueueName, id: JobId) -> Result<Option<JobView>, Error> {
+        let script = &self.inner.scripts.find;
+        let reply: Vec<Value> = self.run_with_id(script, queue, id).await?;
+        let mut fields = Fields(reply.into_iter());
+        let Ok(record) = fields.next::<Vec<u8>>() else {
+            return Ok(None);
+        };
+        let history: Vec<u8> = fields.next()?;
+        let place = read_place(&mut fields)?;
+        let mut job = Stored { id, queue, record: &record, history: &history }.decode_or_raw()?;
+        if matches!(place, Place::Leased { .. }) {
+            job.deliveries = job.deliveries.saturating_add(1);
+        }
+        Ok(Some(JobView { job, place }))
+    }
+
+    /// Makes a delayed job ready now; `false` if it is not delayed.
+    ///
+    /// # Errors
+    /// What Redis' state brings.
+    pub async fn promote(&self, queue: &QueueName, id: JobId) -> Result<bool, Error> {
+        self.run_with_id(&self.inner.scripts.promote, queue, id).await
+    }
+
+    /// Removes a ready or delayed job; `false` if it is elsewhere or unknown.
+    ///
+    /// # Errors
+    /// What Redis' state brings.
+    pub async fn cancel(&self, queue: &QueueName, id: JobId) -> Result<bool, Error> {
+        self.run_with_id(&self.inner.scripts.cancel, queue, id).await
+    }
+
+    /// The queues in numbers, in the order given. Each is read in constant time.
+    ///
+    /// # Errors
+    /// What Redis' state brings.
+    pub async fn stats(&self, queues: &[QueueName]) -> Result<Vec<QueueStats>, Error> {
+        futures::future::try_join_all(queues.iter().map(|queue| self.stats_of(queue))).await
+    }
+
+    async fn stats_of(&self, queue: &QueueName) -> Result<QueueStats, Error> {
+        let script = &self.inner.scripts.stats;
+        let call = script.call(&self.tag(queue));
+        let (ready, running, delayed, dead, done, oldest, paused): (u64, u64, u64, u64, u64, i64, bool) =
+            self.run(script, &call, Some(queue), Repeat::Once).await?;
+        let oldest_age_ms = u64::try_from(oldest).ok();
+        Ok(QueueStats { queue: queue.clone(), ready, running, delayed, dead, done, oldest_age_ms, paused })
+    }
+
+    /// Stops handing out the queue's jobs, fleet-wide; those at workers finish.
+    ///
+    /// # Errors
+    /// What Redis' state brings.
+    pub async fn pause(&self, queue: &QueueName) -> Result<(), Error> {
+        self.set_paused(queue, true).await
+    }
+
+    /// Hands out the queue's jobs again.
+    ///
+    /// # Errors
+    /// What Redis' state brings.
+    pub async fn resume(&self, queue: &QueueName) -> Result<(), Error> {
+        self.set_paused(queue, false).await
+    }
+
+    async fn set_paused(&self, queue: &QueueName, paused: bool) -> Result<(), Error> {
+        let script = &self.inner.scripts.pause;
+        let mut call = script.call(&self.tag(queue));
+        call.arg(u8::from(paused));
+        self.run::<i64>(script, &call, Some(queue), Repeat::Once).await.map(|_| ())
+    }
+
+    /// Up to `max` dead jobs (at most 1,000, and 4 MiB), the oldest first. One whose record cannot
+    /// be read is of kind `undecodable` and has the raw bytes in its payload.
+    ///
+    /// # Errors
+    /// What Redis' state brings.
+    pub async fn dead(&self, queue: &QueueName, max: usize) -> Result<Vec<DeadJob>, Error> {
+        let script = &self.inner.scripts.dead;
+        let mut call = script.call(&self.tag(queue));
+        call.arg(max.clamp(1, MAX_DEAD)).arg(MAX_DEAD_BYTES);
+        let jobs: Vec<(Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>)> =
+            self.run(script, &call, Some(queue), Repeat::Once).await?;
+        let read = |(id, record, history, death): (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>)| {
+            Stored { id: id_from(&id)?, queue, record: &record, history: &history }.dead(&death)
+        };
+        jobs.into_iter().map(read).collect()
+    }
+
+    /// Removes dead jobs once they have been archived, and says how many were there.
+    ///
+    /// # Errors
+    /// What Redis' state brings.
+    pub async fn remove_dead(&self, queue: &QueueName, ids: &[JobId]) -> Result<u64, Error> {
+        let script = &self.inner.scripts.remove_dead;
+        let mut removed = 0_u64;
+        for batch in ids.chunks(MAX_DEAD) {
+            let mut call = script.call(&self.tag(queue));
+            for id in batch {
+                call.arg(&id_bytes(*id)[..]);
+            }
+            let count: u64 = self.run(script, &call, Some(queue), Repeat::Once).await?;
+            removed = removed.saturating_add(count);
+        }
+        Ok(removed)
+    }
+
+    async fn run_with_id<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        queue: &QueueName,
+        id: JobId,
+    ) -> Result<T, Error> {
+        let mut call = script.call(&self.tag(queue));
+        call.arg(&id_bytes(id)[..]);
+        self.run(script, &call, Some(queue), Repeat::Once).await
+    }
+}
+
+fn read_place(fields: &mut Fields) -> Result<Place, Error> {
+    let place: String = fields.next()?;
+    Ok(match place.as_str() {
+        "delayed" => Place::Delayed { due_at: Timestamp::from_unix_ms(fields.next()?) },
+        "leased" => {
+            let worker = fields.next()?;
+            Place::Leased { worker, until: Timestamp::from_unix_ms(fields.next()?) }
+        }
+        "dead" => {
+            let death: Vec<u8> = fields.next()?;
+            let (died_at, failure) = split_death(&death)?;
+            Place::Dead { failure, died_at }
+        }
+        _ => Place::Ready,
+    })
+}
+
+/// The fields of a reply whose later ones depend on earlier ones.
+struct Fields(std::vec::IntoIter<Value>);
+
+impl Fields {
+    fn next<T: FromRedisValue>(&mut self) -> Result<T, Error> {
+        let value = self.0.next().ok_or_else(|| Error::encoding("a reply of Redis", "it is too short"))?;
+        T::from_redis_value(value).map_err(|e| Error::encoding("a reply of Redis", e))
+    }
+}

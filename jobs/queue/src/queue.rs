@@ -1,0 +1,156 @@
+//! The handle, and how a script's call reaches Redis.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use payfleet_core::job::QueueName;
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind};
+
+use crate::connection::{Connector, Link};
+use crate::error::spoils_connection;
+use crate::scripts::{Script, Scripts};
+use crate::{Config, Error, keys};
+
+/// A handle to all queues of one prefix on one Redis; cheap to clone.
+#[derive(Clone)]
+pub struct Queue {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) scripts: Scripts,
+    pub(crate) connector: Connector,
+    link: Link,
+    /// Connections on which one enqueue at a time waits for replicas.
+    pub(crate) waiting: std::sync::Mutex<Vec<MultiplexedConnection>>,
+}
+
+/// Whether a call is sent again when its connection turns out to be dead.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// For calls that do the same when done twice.
+    Once,
+    /// For calls whose first answer must not be lost.
+    Never,
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queue").field("config", &self.inner.config).finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    /// Checks the configuration. Connects on first use and again whenever needed, so this works
+    /// while Redis is down.
+    ///
+    /// # Errors
+    /// [`Error::InvalidUrl`].
+    pub fn open(config: Config) -> Result<Self, Error> {
+        let connector = Connector::new(&config.url)?;
+        let inner = Inner {
+            scripts: Scripts::new(&config.time),
+            link: Link::new(connector.clone()),
+            connector,
+            config,
+            waiting: std::sync::Mutex::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What it was opened with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// Whether Redis answers.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it does not, [`Error::Refused`] when it does not let us in.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.command::<String>(&redis::cmd("PING")).await.map(|_| ())
+    }
+
+    pub(crate) fn tag(&self, queue: &QueueName) -> String {
+        keys::tag(&self.inner.config.prefix, queue)
+    }
+
+    /// Sends a plain command on the shared connection.
+    pub(crate) async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Error> {
+        self.send(Repeat::Once, async |c| command.query_async(c).await).await.map_err(|e| e.into_error(None))
+    }
+
+    /// Runs a script on the shared connection.
+    pub(crate) async fn run<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        call: &Cmd,
+        queue: Option<&QueueName>,
+        repeat: Repeat,
+    ) -> Result<T, Error> {
+        self.send(repeat, async |c| run_on(c, script, call).await).await.map_err(|e| e.into_error(queue))
+    }
+
+    async fn send<T>(
+        &self,
+        repeat: Repeat,
+        call: impl AsyncFn(&mut MultiplexedConnection) -> RedisResult<T>,
+    ) -> Result<T, Failed> {
+        let mut again = repeat == Repeat::Once;
+        loop {
+            let (mut connection, generation) = self.inner.link.get().await.map_err(Failed::Connecting)?;
+            let error = match call(&mut connection).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            if spoils_connection(&error) {
+                self.inner.link.discard(generation).await;
+            }
+            // A connection that died while idle is noticed only now; a slow one is not tried again.
+            if !(again && error.is_connection_dropped()) {
+                return Err(Failed::Answer(error));
+            }
+            again = false;
+        }
+    }
+}
+
+enum Failed {
+    Connecting(Error),
+    Answer(redis::RedisError),
+}
+
+impl Failed {
+    fn into_error(self, queue: Option<&QueueName>) -> Error {
+        match self {
+            Self::Connecting(error) => error,
+            Self::Answer(error) => Error::from_redis(&error, queue),
+        }
+    }
+}
+
+/// Runs a script, handing its text over first if this Redis does not have it.
+pub(crate) async fn run_on<T: FromRedisValue>(
+    connection: &mut MultiplexedConnection,
+    script: &Script,
+    call: &Cmd,
+) -> RedisResult<T> {
+    match call.query_async(connection).await {
+        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+            script.load(connection).await?;
+            call.query_async(connection).await
+        }
+        answer => answer,
+    }
+}
+
+/// Whole milliseconds, as the scripts count.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).min(MAX_DELAY_MS)
+}
+
+/// 100 years: keeps due times within what a double and 6 bytes can hold.
+const MAX_DELAY_MS: u64 = 100 * 365 * 24 * 3_600_000;

@@ -1,0 +1,5 @@
+-- The time of all scripts: Redis' own, in milliseconds.
+local function clock()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
