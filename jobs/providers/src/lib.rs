@@ -5,10 +5,25 @@
 //! folders translate them into the vocabulary of `payfleet_core::provider`. Amounts never pass
 //! through a float, and neither a secret nor a payload is ever part of an error or a log line.
 
+#[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "client")]
+mod egress;
+#[cfg(feature = "client")]
+mod failure;
 pub mod heleket;
+#[cfg(feature = "client")]
+mod http;
 mod json;
+#[cfg(feature = "client")]
+pub mod registry;
 mod signature;
 pub mod stripe;
 pub mod tatum;
 pub mod trovotech;
 pub mod webhook;
+
+#[cfg(feature = "client")]
+pub use client::{Client, ConfigError, ProviderError, Reply};
+#[cfg(feature = "client")]
+pub use registry::Clients;

@@ -1,6 +1,15 @@
 //! Heleket: outgoing crypto.
 
+#[cfg(feature = "client")]
+mod answer;
+#[cfg(feature = "client")]
+mod client;
 pub(crate) mod mapping;
 pub(crate) mod php;
 pub(crate) mod sign;
 pub(crate) mod webhook;
+#[cfg(feature = "client")]
+mod wire;
+
+#[cfg(feature = "client")]
+pub use client::{Client, Config};

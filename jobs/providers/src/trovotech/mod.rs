@@ -1,3 +1,14 @@
 //! TrovoTech, and the Bantu chain it works on.
 
+#[cfg(feature = "client")]
+mod answer;
+#[cfg(feature = "client")]
+mod client;
+#[cfg(feature = "client")]
+mod ledger;
 pub(crate) mod webhook;
+#[cfg(feature = "client")]
+mod wire;
+
+#[cfg(feature = "client")]
+pub use client::{Client, Config};

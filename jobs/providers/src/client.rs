@@ -1,0 +1,124 @@
+//! Calling a provider: one effect under its key, a look-up, a poll, a listing. Which providers there
+//! are is in `registry`; how each speaks is in its folder.
+
+use payfleet_core::kinds::reconcile::Listed;
+use payfleet_core::provider::{Action, CallOutcome, DoubtPolicy, Effect, Finding, Report};
+use payfleet_core::{OutcomeClass, ProviderKey, Timestamp};
+
+pub use crate::egress::ConfigError;
+pub use crate::failure::ProviderError;
+use crate::{heleket, trovotech};
+
+/// A client of one provider.
+#[derive(Debug)]
+pub enum Client {
+    /// See [`heleket::Client`].
+    Heleket(heleket::Client),
+    /// See [`trovotech::Client`].
+    TrovoTech(trovotech::Client),
+}
+
+/// How one call of an effect ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// What it means.
+    pub outcome: CallOutcome,
+    /// The status of the answer, if there was one.
+    pub http_status: Option<u16>,
+    /// The provider's id of the request, if it gave one.
+    pub request_id: Option<String>,
+}
+
+impl Reply {
+    pub(crate) fn accepted(report: Report, http_status: u16, request_id: Option<String>) -> Self {
+        Self { outcome: CallOutcome::Accepted { report }, http_status: Some(http_status), request_id }
+    }
+}
+
+impl From<ProviderError> for Reply {
+    fn from(error: ProviderError) -> Self {
+        let (http_status, request_id) = (error.http_status(), error.request_id().map(str::to_owned));
+        Self { outcome: error.into(), http_status, request_id }
+    }
+}
+
+impl Client {
+    /// How doubt about `action` is resolved.
+    #[must_use]
+    pub fn doubt(&self, action: Action) -> DoubtPolicy {
+        match self {
+            Self::Heleket(_) => heleket::Client::doubt(action),
+            Self::TrovoTech(_) => trovotech::Client::doubt(action),
+        }
+    }
+
+    /// Makes the call of one intent, once. Never retries.
+    pub async fn call(&self, effect: &Effect, key: &ProviderKey) -> Reply {
+        match self {
+            Self::Heleket(client) => client.call(effect, key).await,
+            Self::TrovoTech(client) => client.call(effect, key).await,
+        }
+    }
+
+    /// Asks what became of a call, by our reference. Changes nothing there.
+    pub async fn look_up(&self, effect: &Effect, key: &ProviderKey) -> Finding {
+        match self {
+            Self::Heleket(client) => client.look_up(effect, key).await,
+            Self::TrovoTech(_) => trovotech::Client::look_up(),
+        }
+    }
+
+    /// Asks how far an accepted effect has come, by the provider's id (and the transaction, where known).
+    ///
+    /// # Errors
+    /// [`ProviderError`] where there is no answer that says so.
+    pub async fn poll(&self, provider_ref: &str, tx_hash: Option<&str>) -> Result<Report, ProviderError> {
+        match self {
+            Self::Heleket(client) => client.poll(provider_ref).await,
+            Self::TrovoTech(client) => client.poll(provider_ref, tx_hash).await,
+        }
+    }
+
+    /// Everything the provider has of `from` (inclusive) to `to` (exclusive), all pages.
+    ///
+    /// # Errors
+    /// [`ProviderError`] where any page is missing: a part is never taken for the whole.
+    pub async fn list(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Listed>, ProviderError> {
+        match self {
+            Self::Heleket(client) => client.list(from, to).await,
+            Self::TrovoTech(client) => client.list(from, to).await,
+        }
+    }
+
+    /// Our reference as the provider is given it.
+    #[must_use]
+    pub fn reference(&self, key: &ProviderKey) -> String {
+        match self {
+            Self::Heleket(_) => heleket::Client::reference(key),
+            Self::TrovoTech(_) => trovotech::Client::reference(key),
+        }
+    }
+}
+
+/// An effect of another provider came here: a bug of ours, found before anything was sent.
+pub(crate) fn not_offered() -> ProviderError {
+    ProviderError::new(OutcomeClass::Terminal, "not_offered", "this provider does not offer this action here")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_call_can_be_made_from_any_task() {
+        fn is_send<T: Send>(_: &T) {}
+        fn check(client: &Client, effect: &Effect, key: &ProviderKey) {
+            is_send(&client.call(effect, key));
+            is_send(&client.look_up(effect, key));
+            is_send(&client.poll("", None));
+            is_send(&client.list(Timestamp::from_unix_ms(0), Timestamp::from_unix_ms(1)));
+        }
+        // Compiling is the test.
+        let _ = check;
+    }
+}

@@ -1,0 +1,241 @@
+//! Calling Heleket: payouts, under an `order_id` that is the first half of the intent's key.
+//!
+//! A known `order_id` returns the payout that exists and pays nothing anew, and no expiry is
+//! documented; a day is what we rely on. Heleket compares nothing else, so its answer is checked
+//! against what was asked: here that it is about our order at all, the rest by the operation.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use payfleet_core::address::Network;
+use payfleet_core::kinds::reconcile::Listed;
+use payfleet_core::provider::{Action, DoubtPolicy, Effect, Finding, Report};
+use payfleet_core::{Money, ProviderKey, Timestamp};
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::sign::sign;
+use super::wire::{CreatePayout, PayoutInfo, PayoutList, filter_date};
+use super::{answer, mapping};
+use crate::client::{ConfigError, ProviderError, Reply, not_offered};
+use crate::failure::Call;
+use crate::http::{Answer, Http, Request, Settings, sensitive};
+use crate::json::Object;
+
+/// How many characters of our key are the `order_id`: the least of the lengths its documents allow.
+const ORDER_ID: usize = 32;
+/// For how long we rely on an `order_id` being known.
+const WINDOW_MS: i64 = 24 * 3_600_000;
+/// Its times are at +03:00 and its filters carry no zone. Whether they are read as UTC or as +03:00,
+/// this much more at the end covers the window; what lies outside is dropped by its own time.
+const ZONE_SLACK_MS: i64 = 3 * 3_600_000 + 1_000;
+/// The most pages of 15 that one listing reads.
+const MOST_PAGES: usize = 2_000;
+
+/// How to reach Heleket.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `HELEKET_PROJECT_URL`, without `/v1`.
+    pub base_url: String,
+    /// `HELEKET_MERCHANT_ID`, a UUID.
+    pub merchant: String,
+    /// `HELEKET_API_KEY`: signs payouts.
+    pub payout_key: SecretString,
+    /// Signs everything about incoming payments; nothing uses it yet.
+    pub payment_key: Option<SecretString>,
+    /// Where Heleket is to send what becomes of a payout.
+    pub callback_url: Option<String>,
+    /// Of one call. Answers can take ten seconds.
+    pub timeout: Duration,
+    /// Who bears the fee. The vendor's documents contradict each other about which value is which:
+    /// settle it with one small live payout.
+    pub is_subtract: bool,
+    /// The most calls a second from this process.
+    pub per_second: NonZeroU32,
+    /// Accepts plain http and private addresses in `base_url`, for a sandbox.
+    pub allow_private: bool,
+}
+
+impl Config {
+    /// The defaults: 30 s, `is_subtract`, 10 calls a second, public https only.
+    #[must_use]
+    pub fn new(base_url: String, merchant: String, payout_key: SecretString) -> Self {
+        Self {
+            base_url,
+            merchant,
+            payout_key,
+            payment_key: None,
+            callback_url: None,
+            timeout: Duration::from_secs(30),
+            is_subtract: true,
+            per_second: NonZeroU32::MIN.saturating_add(9),
+            allow_private: false,
+        }
+    }
+}
+
+/// A client of Heleket.
+#[derive(Debug)]
+pub struct Client {
+    http: Http,
+    merchant: HeaderValue,
+    payout_key: SecretString,
+    callback_url: Option<String>,
+    is_subtract: bool,
+}
+
+impl Client {
+    /// A client that follows `config`. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the setting.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        let http = Http::new(&Settings {
+            name: "HELEKET_PROJECT_URL",
+            base_url: &config.base_url,
+            timeout: config.timeout,
+            per_second: config.per_second,
+            allow_private: config.allow_private,
+        })?;
+        Ok(Self {
+            http,
+            merchant: sensitive(&config.merchant).ok_or(ConfigError::NotAHeader("HELEKET_MERCHANT_ID"))?,
+            payout_key: config.payout_key,
+            callback_url: config.callback_url,
+            is_subtract: config.is_subtract,
+        })
+    }
+
+    pub(crate) fn doubt(action: Action) -> DoubtPolicy {
+        match action {
+            Action::Payout => DoubtPolicy::SameKey { window_ms: WINDOW_MS },
+            Action::Mint => DoubtPolicy::Operator,
+        }
+    }
+
+    pub(crate) fn reference(key: &ProviderKey) -> String {
+        key.prefix(ORDER_ID).to_owned()
+    }
+
+    pub(crate) async fn call(&self, effect: &Effect, key: &ProviderKey) -> Reply {
+        let Some((money, network, address)) = payout(effect) else { return not_offered().into() };
+        let order_id = Self::reference(key);
+        let body = CreatePayout {
+            amount: money.amount().to_string(),
+            currency: money.asset().code(),
+            order_id: &order_id,
+            address,
+            is_subtract: self.is_subtract,
+            network: network.as_str(),
+            url_callback: self.callback_url.as_deref(),
+        };
+        let answer = match self.post(Call::Effect, &["v1", "payout"], None, &body).await {
+            Ok(answer) => answer,
+            Err(error) => return error.into(),
+        };
+        match payout_of(Call::Effect, &answer, Some(&order_id)) {
+            Ok(report) => Reply::accepted(report, answer.status, answer.request_id),
+            Err(error) => error.into(),
+        }
+    }
+
+    pub(crate) async fn look_up(&self, effect: &Effect, key: &ProviderKey) -> Finding {
+        if payout(effect).is_none() {
+            return Finding::StillUnknown { reason: not_offered().to_string() };
+        }
+        let order_id = Self::reference(key);
+        match self.info(&PayoutInfo::OrderId(&order_id), Some(&order_id)).await {
+            Ok(report) => Finding::Found { report },
+            // Not even "no such payout" proves anything: the call may still be on its way, and what
+            // the answer to an unknown order looks like is not documented.
+            Err(error) => Finding::StillUnknown { reason: error.to_string() },
+        }
+    }
+
+    pub(crate) async fn poll(&self, provider_ref: &str) -> Result<Report, ProviderError> {
+        self.info(&PayoutInfo::Uuid(provider_ref), None).await
+    }
+
+    pub(crate) async fn list(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Listed>, ProviderError> {
+        let date_to = filter_date(to.plus_ms(ZONE_SLACK_MS));
+        let body = PayoutList { date_from: filter_date(from), date_to };
+        let mut listed = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let query = cursor.as_deref().map(|cursor| ("cursor", cursor));
+            let answer = self.post(Call::Read, &["v1", "payout", "list"], query, &body).await?;
+            let result = answer::result(Call::Read, &answer)?;
+            let page = page(&result, from, to);
+            let (entries, next) = page.ok_or_else(|| answer.explain(unexpected_payout(Call::Read)))?;
+            listed.extend(entries);
+            match next {
+                None => return Ok(listed),
+                next if next == cursor => break,
+                next => cursor = next,
+            }
+        }
+        Err(ProviderError::unexpected(Call::Read, "the listing does not end; ask for a shorter window"))
+    }
+
+    async fn info(&self, of: &PayoutInfo<'_>, order_id: Option<&str>) -> Result<Report, ProviderError> {
+        let answer = self.post(Call::Read, &["v1", "payout", "info"], None, of).await?;
+        payout_of(Call::Read, &answer, order_id)
+    }
+
+    /// Signs the very bytes it sends.
+    async fn post(
+        &self,
+        call: Call,
+        path: &[&str],
+        query: Option<(&str, &str)>,
+        body: &impl Serialize,
+    ) -> Result<Answer, ProviderError> {
+        let body = serde_json::to_vec(body).map_err(|_| not_offered())?;
+        let signature = sign(&body, self.payout_key.expose_secret().as_bytes());
+        let mut headers = HeaderMap::new();
+        headers.insert(HeaderName::from_static("merchant"), self.merchant.clone());
+        headers.extend(sensitive(&signature).map(|sign| (HeaderName::from_static("sign"), sign)));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.http.send(call, Request { method: Method::POST, path, query, headers, body: Some(body) }).await
+    }
+}
+
+/// The parts of an effect that Heleket can carry out.
+fn payout(effect: &Effect) -> Option<(&Money, Network, &str)> {
+    match effect {
+        Effect::Payout { network: Network::Bantu, .. } | Effect::Mint(_) => None,
+        Effect::Payout { money, network, address } => Some((money, *network, address)),
+    }
+}
+
+fn unexpected_payout(call: Call) -> ProviderError {
+    ProviderError::unexpected(call, "the answer is not a payout that can be compared with ours")
+}
+
+/// The payout an answer is about. It must say which, how much and to whom, and name our order if any.
+fn payout_of(call: Call, answer: &Answer, order_id: Option<&str>) -> Result<Report, ProviderError> {
+    let object = answer::result(call, answer)?;
+    let ours = order_id.is_none_or(|ours| object.filled("order_id").is_none_or(|theirs| theirs == ours));
+    mapping::report(&object)
+        .filter(|report| ours && report.money.is_some() && report.destination.is_some())
+        .ok_or_else(|| answer.explain(unexpected_payout(call)))
+}
+
+/// The entries of a page that lie in the window, and the cursor of the next page.
+fn page(result: &Object<'_>, from: Timestamp, to: Timestamp) -> Option<(Vec<Listed>, Option<String>)> {
+    // Its times are whole seconds.
+    let from = Timestamp::from_unix_ms(from.unix_s().saturating_mul(1000));
+    let mut listed = Vec::new();
+    for item in result.objects("items")? {
+        // An entry without a readable time is kept: better compared once too often than missed.
+        let created = item.text("created_at").and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok());
+        if created.is_none_or(|at| (from..to).contains(&Timestamp::from(at))) {
+            listed.push(Listed { our_reference: item.filled("order_id"), report: mapping::report(&item)? });
+        }
+    }
+    Some((listed, result.object("paginate").and_then(|paginate| paginate.filled("nextCursor"))))
+}

@@ -1,0 +1,256 @@
+//! The one place that builds HTTP clients and judges what HTTP alone can tell.
+//!
+//! No redirect is followed, every call has a timeout, no answer is read past 1 MiB, nothing is
+//! retried here, and calls are smoothed to the provider's rate before they leave the process.
+//! What comes out is a JSON answer of status 2xx or a documented 4xx, or a classified error.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use payfleet_core::OutcomeClass;
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Method, Response};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+use url::Url;
+
+use crate::egress::{ConfigError, PublicOnly, base_url};
+use crate::failure::{Call, ProviderError};
+
+/// No answer is read further than this.
+const LARGEST_BODY: usize = 1024 * 1024;
+/// A connection that takes longer is none. Nothing has been sent by then.
+const LONGEST_CONNECT: Duration = Duration::from_secs(5);
+/// How long a call waits for its turn in this process before it is put off.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// How to reach one service.
+pub(crate) struct Settings<'a> {
+    /// What its base URL is called in errors.
+    pub(crate) name: &'static str,
+    pub(crate) base_url: &'a str,
+    pub(crate) timeout: Duration,
+    pub(crate) per_second: NonZeroU32,
+    pub(crate) allow_private: bool,
+}
+
+/// A client of one service.
+#[derive(Debug)]
+pub(crate) struct Http {
+    client: reqwest::Client,
+    base: Url,
+    limiter: DefaultDirectRateLimiter,
+}
+
+/// One request.
+pub(crate) struct Request<'a> {
+    pub(crate) method: Method,
+    /// Below the base URL; escaped here.
+    pub(crate) path: &'a [&'a str],
+    pub(crate) query: Option<(&'a str, &'a str)>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Vec<u8>>,
+}
+
+/// A JSON answer that is no error by its status alone: 2xx, or a 4xx other than 401, 403 and 429.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) request_id: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// `error`, with what is known of this answer.
+    pub(crate) fn explain(&self, error: ProviderError) -> ProviderError {
+        error.with_status(self.status, self.request_id.clone())
+    }
+}
+
+impl Http {
+    pub(crate) fn new(settings: &Settings<'_>) -> Result<Self, ConfigError> {
+        let base = base_url(settings.name, settings.base_url, settings.allow_private)?;
+        let mut builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .timeout(settings.timeout)
+            .connect_timeout(LONGEST_CONNECT.min(settings.timeout / 2))
+            // A connection that the other side closes while it lies idle makes a call that never
+            // arrived look like one that may have. A handshake is cheaper than a doubt.
+            .pool_max_idle_per_host(0)
+            .user_agent(concat!("payfleet/", env!("CARGO_PKG_VERSION")));
+        builder = if settings.allow_private {
+            builder.no_proxy()
+        } else {
+            builder.dns_resolver(Arc::new(PublicOnly))
+        };
+        let client = builder.build().map_err(|_| ConfigError::NoClient)?;
+        Ok(Self { client, base, limiter: RateLimiter::direct(Quota::per_second(settings.per_second)) })
+    }
+
+    /// Sends `request` once.
+    pub(crate) async fn send(&self, call: Call, request: Request<'_>) -> Result<Answer, ProviderError> {
+        if tokio::time::timeout(LONGEST_WAIT, self.limiter.until_ready()).await.is_err() {
+            return Err(ProviderError::new(
+                OutcomeClass::RateLimited { retry_after_ms: None },
+                "local_limit",
+                "too many calls to this provider wait in this process",
+            ));
+        }
+        let mut builder =
+            self.client.request(request.method.clone(), self.url(&request)?).headers(request.headers);
+        if let Some(body) = request.body {
+            builder = builder.body(body);
+        }
+        let response = builder.send().await.map_err(|error| lost(call, &error))?;
+        judge(call, response).await
+    }
+
+    fn url(&self, request: &Request<'_>) -> Result<Url, ProviderError> {
+        let mut url = self.base.clone();
+        match url.path_segments_mut() {
+            Ok(mut segments) => {
+                segments.pop_if_empty().extend(request.path);
+            }
+            Err(()) => return Err(ProviderError::new(OutcomeClass::Retryable, "not_sent", "no base URL")),
+        }
+        if let Some((name, value)) = request.query {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+        Ok(url)
+    }
+}
+
+/// A header value that is never printed.
+pub(crate) fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// What a call that got no (whole) answer says about money.
+fn lost(call: Call, error: &reqwest::Error) -> ProviderError {
+    if error.is_connect() || error.is_builder() {
+        // Refused, unreachable, no such name, no TLS: not a byte of the request has left.
+        let code = if error.is_timeout() { "connect_timeout" } else { "connect" };
+        return ProviderError::new(OutcomeClass::Retryable, code, "could not connect; nothing was sent");
+    }
+    if error.is_timeout() {
+        return ProviderError::new(call.unproven(), "timeout", "sent, and no whole answer came in time");
+    }
+    ProviderError::new(call.unproven(), "connection_lost", "sent, and the connection was lost")
+}
+
+async fn judge(call: Call, response: Response) -> Result<Answer, ProviderError> {
+    let status = response.status().as_u16();
+    let request_id = request_id(response.headers());
+    let is_json = is_json(response.headers());
+    let error = match status {
+        200..300 => None,
+        300..400 => Some(ProviderError::new(call.unproven(), "redirect", "redirects are not followed")),
+        401 | 403 => Some(ProviderError::unauthorized()),
+        429 => Some(ProviderError::rate_limited(retry_after_ms(response.headers()))),
+        400..500 => None,
+        _ => Some(ProviderError::new(
+            call.unproven(),
+            format!("http_{status}"),
+            format!("the provider answered with status {status}"),
+        )),
+    };
+    if let Some(error) = error {
+        return Err(error.with_status(status, request_id));
+    }
+    let read = read(call, response).await;
+    let body = read.map_err(|error| error.with_status(status, request_id.clone()))?;
+    if !is_json {
+        let error = ProviderError::new(call.unproven(), "not_json", "the answer is not JSON");
+        return Err(error.with_status(status, request_id));
+    }
+    Ok(Answer { status, request_id, body })
+}
+
+async fn read(call: Call, mut response: Response) -> Result<Vec<u8>, ProviderError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| lost(call, &error))? {
+        if body.len().saturating_add(chunk.len()) > LARGEST_BODY {
+            return Err(ProviderError::new(call.unproven(), "too_large", "the answer is larger than 1 MiB"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let names = [HeaderName::from_static("x-request-id"), HeaderName::from_static("request-id")];
+    let text = names.iter().find_map(|name| headers.get(name)).and_then(|value| value.to_str().ok())?;
+    Some(text.chars().take(100).collect())
+}
+
+/// Seconds, or a date, which is read against the answer's own `Date`: our clock does not come into it.
+fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        // Digits that are no u64 are a very long time.
+        return Some(text.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(1000));
+    }
+    let at = http_date(text)?;
+    let now = http_date(headers.get(DATE)?.to_str().ok()?)?;
+    u64::try_from((at - now).whole_milliseconds()).ok()
+}
+
+fn http_date(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text.trim(), &Rfc2822).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_read_from_seconds_or_a_date() {
+        for (text, want) in [
+            ("0", Some(0)),
+            ("120", Some(120_000)),
+            ("Wed, 21 Oct 2026 07:28:30 GMT", Some(30_000)),
+            ("Wed, 21 Oct 2026 07:27:00 GMT", None),
+            ("99999999999999999999", Some(u64::MAX)),
+            ("soon", None),
+            ("-5", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(DATE, HeaderValue::from_static("Wed, 21 Oct 2026 07:28:00 GMT"));
+            headers.insert(RETRY_AFTER, HeaderValue::from_str(text).unwrap());
+            assert_eq!(retry_after_ms(&headers), want, "{text:?}");
+        }
+        assert_eq!(retry_after_ms(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn only_json_is_json() {
+        for (kind, want) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/problem+json", true),
+            ("text/html", false),
+            ("text/json", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_str(kind).unwrap());
+            assert_eq!(is_json(&headers), want, "{kind}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Which providers this worker can call: one line each.
+
+use payfleet_core::provider::Provider;
+
+use crate::client::{Client, ConfigError};
+use crate::{heleket, trovotech};
+
+/// The clients of the configured providers. Made once, shared by all handlers.
+#[derive(Debug)]
+pub struct Clients {
+    heleket: Option<Client>,
+    trovotech: Option<Client>,
+}
+
+impl Clients {
+    /// Builds a client for each provider that is configured.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the setting.
+    pub fn new(
+        heleket: Option<heleket::Config>,
+        trovotech: Option<trovotech::Config>,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
+            heleket: heleket.map(heleket::Client::new).transpose()?.map(Client::Heleket),
+            trovotech: trovotech.map(trovotech::Client::new).transpose()?.map(Client::TrovoTech),
+        })
+    }
+
+    /// The client of `provider`, where one is configured and there is anything to call.
+    #[must_use]
+    pub fn of(&self, provider: Provider) -> Option<&Client> {
+        match provider {
+            Provider::Heleket => self.heleket.as_ref(),
+            Provider::TrovoTech => self.trovotech.as_ref(),
+            // Their events are taken; nothing is called there yet.
+            Provider::Stripe | Provider::Tatum => None,
+        }
+    }
+}

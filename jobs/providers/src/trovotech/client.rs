@@ -1,0 +1,181 @@
+//! Calling TrovoTech: mints, and the Bantu ledger that settles them.
+//!
+//! The API offers neither an idempotency key nor a look-up by a reference of ours, and two equal mints
+//! are told apart by nothing: doubt about a mint is for a person, who can compare the token list with
+//! the request's `X-Request-ID` at the provider.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use payfleet_core::kinds::mint::Share;
+use payfleet_core::kinds::reconcile::Listed;
+use payfleet_core::provider::{Action, DoubtPolicy, Effect, Finding, Report};
+use payfleet_core::{OutcomeClass, ProviderKey, Timestamp};
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::wire::Mint;
+use super::{answer, ledger};
+use crate::client::{ConfigError, ProviderError, Reply, not_offered};
+use crate::failure::Call;
+use crate::http::{Answer, Http, Request, Settings, sensitive};
+
+/// How many characters of our key are the `X-Request-ID`.
+const REQUEST_ID: usize = 32;
+
+/// How to reach TrovoTech and the ledger.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `TROVOTECH_BASE_URL`, with `/v1` where it has one.
+    pub base_url: String,
+    /// `TROVOTECH_API_KEY`.
+    pub api_key: SecretString,
+    /// `TROVOTECH_ISSUER_ID`.
+    pub issuer_id: String,
+    /// The Horizon-like service of the network in `BANTU_NETWORK`.
+    pub expansion_url: String,
+    /// `TROVOTECH_TIMEOUT_MS`: of one call.
+    pub timeout: Duration,
+    /// The most calls a second from this process, to either service.
+    pub per_second: NonZeroU32,
+    /// Accepts plain http and private addresses in both URLs, for a sandbox.
+    pub allow_private: bool,
+}
+
+impl Config {
+    /// The defaults: 15 s, 10 calls a second, public https only.
+    #[must_use]
+    pub fn new(base_url: String, api_key: SecretString, issuer_id: String, expansion_url: String) -> Self {
+        Self {
+            base_url,
+            api_key,
+            issuer_id,
+            expansion_url,
+            timeout: Duration::from_secs(15),
+            per_second: NonZeroU32::MIN.saturating_add(9),
+            allow_private: false,
+        }
+    }
+}
+
+/// A client of TrovoTech.
+#[derive(Debug)]
+pub struct Client {
+    http: Http,
+    expansion: Http,
+    authorization: HeaderValue,
+    issuer_id: String,
+}
+
+impl Client {
+    /// A client that follows `config`. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the setting.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        let http = |name, base_url: &str| {
+            let Config { timeout, per_second, allow_private, .. } = config;
+            Http::new(&Settings { name, base_url, timeout, per_second, allow_private })
+        };
+        let bearer = format!("Bearer {}", config.api_key.expose_secret());
+        Ok(Self {
+            http: http("TROVOTECH_BASE_URL", &config.base_url)?,
+            expansion: http("the Bantu expansion URL", &config.expansion_url)?,
+            authorization: sensitive(&bearer).ok_or(ConfigError::NotAHeader("TROVOTECH_API_KEY"))?,
+            issuer_id: config.issuer_id,
+        })
+    }
+
+    pub(crate) fn doubt(action: Action) -> DoubtPolicy {
+        match action {
+            Action::Payout | Action::Mint => DoubtPolicy::Operator,
+        }
+    }
+
+    pub(crate) fn reference(key: &ProviderKey) -> String {
+        key.prefix(REQUEST_ID).to_owned()
+    }
+
+    pub(crate) async fn call(&self, effect: &Effect, key: &ProviderKey) -> Reply {
+        let share = match effect {
+            Effect::Payout { .. } => return not_offered().into(),
+            Effect::Mint(share) => share,
+        };
+        match self.mint(share, &Self::reference(key)).await {
+            Ok((report, answer)) => Reply::accepted(report, answer.status, answer.request_id),
+            Err(error) => error.into(),
+        }
+    }
+
+    async fn mint(&self, share: &Share, reference: &str) -> Result<(Report, Answer), ProviderError> {
+        let body = Mint::of(share, &self.issuer_id).and_then(|mint| serde_json::to_vec(&mint).ok());
+        let body = body.ok_or_else(|| {
+            ProviderError::refused("not_a_decimal", "the asset's purchase price is not a decimal")
+        })?;
+        let mut headers = self.headers();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers
+            .extend(HeaderValue::from_str(reference).map(|id| (HeaderName::from_static("x-request-id"), id)));
+        let path = ["token", "mint"];
+        let request = Request { method: Method::POST, path: &path, query: None, headers, body: Some(body) };
+        let answer = self.http.send(Call::Effect, request).await?;
+        Ok((answer::minted(Call::Effect, &answer)?, answer))
+    }
+
+    pub(crate) fn look_up() -> Finding {
+        Finding::StillUnknown { reason: "TrovoTech knows no reference of ours to look it up by".to_owned() }
+    }
+
+    pub(crate) async fn poll(
+        &self,
+        provider_ref: &str,
+        tx_hash: Option<&str>,
+    ) -> Result<Report, ProviderError> {
+        if let Some(hash) = tx_hash {
+            return ledger::poll(&self.expansion, provider_ref, hash).await;
+        }
+        let answer = self.tokens().await?;
+        let tokens = answer::tokens(&answer)?;
+        let token = tokens.iter().filter_map(answer::listed).find(|token| token.provider_ref == provider_ref);
+        match token.as_ref().and_then(|token| token.tx_hash.as_deref()) {
+            Some(hash) => ledger::poll(&self.expansion, provider_ref, hash).await,
+            None => Err(ProviderError::new(
+                OutcomeClass::Retryable,
+                "no_transaction",
+                "the provider names no transaction for this token yet",
+            )),
+        }
+    }
+
+    pub(crate) async fn list(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Listed>, ProviderError> {
+        // Its times are whole seconds.
+        let from = Timestamp::from_unix_ms(from.unix_s().saturating_mul(1000));
+        let answer = self.tokens().await?;
+        let mut listed = Vec::new();
+        for token in answer::tokens(&answer)? {
+            let minted = token.text("mintedAt").and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok());
+            // One without a readable time is kept: better compared once too often than missed.
+            if minted.is_none_or(|at| (from..to).contains(&Timestamp::from(at))) {
+                let report = answer::listed(&token).ok_or_else(|| {
+                    answer.explain(ProviderError::unexpected(Call::Read, "a listed token has no id"))
+                })?;
+                listed.push(Listed { our_reference: None, report });
+            }
+        }
+        Ok(listed)
+    }
+
+    async fn tokens(&self) -> Result<Answer, ProviderError> {
+        let path = ["tokens", "my"];
+        let request =
+            Request { method: Method::GET, path: &path, query: None, headers: self.headers(), body: None };
+        self.http.send(Call::Read, request).await
+    }
+
+    fn headers(&self) -> HeaderMap {
+        HeaderMap::from_iter([(AUTHORIZATION, self.authorization.clone())])
+    }
+}
