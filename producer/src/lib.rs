@@ -1,1 +1,54 @@
-//! Stub.
+//! The intake: webhooks and API requests over HTTP, which only enqueue jobs.
+//!
+//! It writes to Redis and nowhere else. Postgres is read for `GET`s only, and a `POST` that answers
+//! 2xx never needed it: the answer means that the job is in Redis as durably as was asked for.
+//! Every request is bounded in bytes and time, runs in one span that continues its caller's trace,
+//! and ends in one log line.
+
+mod auth;
+mod bounds;
+mod config;
+mod endpoints;
+mod fields;
+mod idempotency;
+mod json;
+mod observe;
+mod operations;
+mod problem;
+mod secrets;
+mod server;
+mod state;
+mod unavailable;
+mod view;
+
+pub use auth::{Tokens, TokensError};
+pub use config::Config;
+pub use endpoints::router;
+pub use secrets::WebhookSecrets;
+pub use state::AppState;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Why the producer did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The queue cannot be opened as configured.
+    #[error("the queue cannot be used: {0}")]
+    Queue(#[from] payfleet_queue::Error),
+    /// The store cannot be opened as configured.
+    #[error("the store cannot be used: {0}")]
+    Store(#[from] payfleet_store::StoreError),
+}
+
+/// Serves on `listener` until `stop`, then finishes what is under way. Stores that are away are no
+/// reason not to start, nor to stop.
+///
+/// # Errors
+/// [`ServeError`] where the configuration cannot be used; nothing after that ends the service.
+pub async fn serve(config: Config, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
+    // Every request has ended after its body's time and its own, so no more is ever needed.
+    let grace = config.request_timeout.saturating_mul(2);
+    let state = AppState::open(config)?;
+    server::run(router(state), listener, stop, grace).await;
+    Ok(())
+}

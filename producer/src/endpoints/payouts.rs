@@ -1,0 +1,95 @@
+//! `POST /v1/payouts` asks for one payment in crypto; `GET /v1/payouts/{id}` tells what became of it.
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use payfleet_core::Asset;
+use payfleet_core::address::Network;
+use payfleet_core::kinds::payout::Payout;
+use payfleet_core::kinds::{OperationKind, Request};
+
+use crate::auth::Caller;
+use crate::fields::Fields;
+use crate::idempotency::IdempotencyKey;
+use crate::json::JsonBody;
+use crate::operations;
+use crate::problem::Problem;
+use crate::state::AppState;
+
+const LONGEST_ADDRESS: usize = 128;
+const LONGEST_REFERENCE: usize = 200;
+
+/// Takes a payout.
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let mut fields = body.fields()?;
+    let payout = read(&mut fields);
+    let payout = fields.finish(payout)?;
+    operations::accept(&state, caller, key, Request::Payout(payout)).await
+}
+
+/// Shows a payout.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    caller: Caller,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    operations::show(&state, &caller, OperationKind::Payout, id).await
+}
+
+/// Reads every field before it gives up, so that all mistakes are reported together.
+fn read(fields: &mut Fields) -> Option<Payout> {
+    let asset = fields.parsed::<Asset>("asset");
+    let money = fields.money("amount", asset);
+    let network = fields.parsed::<Network>("network");
+    let address = fields.text("address", LONGEST_ADDRESS);
+    let reference = fields.optional_text("reference", LONGEST_REFERENCE);
+    if let (Some(network), Some(asset)) = (network, asset)
+        && !network.carries(asset)
+    {
+        let assets = network.assets().join(", ");
+        fields.refuse("asset", format_args!("cannot be paid out on {network}; {network} carries {assets}"));
+    }
+    if let (Some(network), Some(address)) = (network, &address)
+        && let Err(error) = network.check_address(address)
+    {
+        fields.refuse("address", error);
+    }
+    Some(Payout { money: money?, network: network?, address: address?, reference })
+}
+
+#[cfg(test)]
+mod tests {
+    use payfleet_core::Money;
+
+    use super::*;
+
+    const GOOD: &str = r#"{"amount": "15.5", "asset": "USDT", "network": "TRON",
+        "address": "TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm", "reference": "order 7"}"#;
+
+    fn parse(body: &str) -> Result<Payout, Problem> {
+        let mut fields = Fields::parse(body.as_bytes()).unwrap();
+        let payout = read(&mut fields);
+        fields.finish(payout)
+    }
+
+    #[test]
+    fn a_payout_is_read_as_it_was_asked() {
+        let payout = parse(GOOD).unwrap();
+        assert_eq!(payout.money, Money::parse_positive("15.5", "USDT".parse().unwrap()).unwrap());
+        assert_eq!(payout.network, Network::Tron);
+        assert_eq!(payout.reference.as_deref(), Some("order 7"));
+    }
+
+    #[test]
+    fn the_same_request_written_differently_has_the_same_hash() {
+        let other = GOOD.replace("15.5", "15.50").replace(": ", ":").replace('\n', " ");
+        let hash = |body: &str| Request::Payout(parse(body).unwrap()).hash();
+        assert_eq!(hash(GOOD), hash(&other));
+        assert_ne!(hash(GOOD), hash(&GOOD.replace("15.5", "15.51")));
+    }
+}

@@ -1,0 +1,172 @@
+//! What every operation kind's endpoints do: hand a request over as the first job of its operation,
+//! and tell what became of it.
+//!
+//! Ids are derived from tenant, endpoint and `Idempotency-Key`, so a repetition is answered alike
+//! whatever Redis remembers. Postgres is never written, and never needed for a 2xx to a `POST`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use payfleet_core::job::{Dedupe, NewJob, Origin};
+use payfleet_core::kinds::{Advance, NewOperation, OperationKind, Request};
+use payfleet_core::{AccountId, JobId, OperationId};
+use payfleet_process::current_trace;
+use payfleet_queue::Enqueued;
+use payfleet_store::OperationView;
+use serde_json::json;
+use serde_json::value::to_raw_value;
+use tokio::time::timeout;
+use tracing::Span;
+
+use crate::auth::Caller;
+use crate::idempotency::IdempotencyKey;
+use crate::problem::{Decision, Kind, Problem};
+use crate::state::AppState;
+use crate::unavailable::{queue_problem, store_problem};
+use crate::view;
+
+/// The version of the payloads written here. A worker that does not know it leaves the job alone.
+pub(crate) const PAYLOAD_VERSION: u16 = 1;
+
+/// How long Postgres may take before the queue is asked instead.
+const STORE_WITHIN: Duration = Duration::from_secs(2);
+
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// Enqueues the first job of what was asked: one round trip to Redis, then 202.
+pub(crate) async fn accept(
+    state: &AppState,
+    caller: Caller,
+    key: IdempotencyKey,
+    request: Request,
+) -> Result<Response, Problem> {
+    let new = NewOperation {
+        tenant: caller.tenant,
+        idempotency_key: key.0,
+        account: AccountId::default(),
+        request,
+    };
+    let operation = new.id();
+    let endpoint = new.request.kind().endpoint();
+    Span::current().record("operation.id", operation.to_string());
+    let job = first_job(new)?;
+    Span::current().record("job.id", job.id.to_string());
+    let enqueued = state.queue().enqueue(&[job]).await.map_err(|error| queue_problem(&error))?;
+    match enqueued.first() {
+        Some(Enqueued::Created(job)) => Ok(accepted(endpoint, operation, *job, false)),
+        Some(Enqueued::Existing(job)) => Ok(accepted(endpoint, operation, *job, true)),
+        Some(Enqueued::Conflict(_)) => {
+            let detail = "Nothing was changed. Send the request as it was first, or use a new key.";
+            Err(Problem::new(Kind::IdempotencyConflict, detail))
+        }
+        None => {
+            let detail = "Nothing was confirmed. Repeat the request with the same key.";
+            Err(Problem::new(Kind::Internal, detail).because("the queue answered nothing for the job"))
+        }
+    }
+}
+
+/// The job that brings a new operation to a worker.
+fn first_job(new: NewOperation) -> Result<NewJob, Problem> {
+    let internal = || Problem::new(Kind::Internal, "Nothing was accepted. Tell us about it.");
+    let operation = new.id();
+    let kind = new.request.kind().job_kind();
+    let money = new.request.money();
+    let facts = [
+        ("operation_id", operation.to_string()),
+        ("provider", new.request.provider().to_string()),
+        ("amount", money.amount().to_string()),
+        ("asset", money.asset().to_string()),
+    ];
+    let dedupe = Dedupe { key: operation.to_string(), body_hash: new.request.hash() };
+    let tenant = new.tenant.clone();
+    let advance = Advance { operation_id: operation, request: Some(new) };
+    Ok(NewJob {
+        id: JobId::first_of(operation),
+        kind: kind.as_str().to_owned(),
+        queue: kind.queue().map_err(|error| internal().because(error))?,
+        tenant,
+        payload: to_raw_value(&advance).map_err(|error| internal().because(error))?,
+        payload_version: PAYLOAD_VERSION,
+        facts: BTreeMap::from(facts.map(|(name, value)| (name.to_owned(), value))),
+        dedupe: Some(dedupe),
+        lane: None,
+        priority: kind.policy().priority,
+        delay_ms: 0,
+        max_attempts: kind.policy().max_attempts,
+        trace: current_trace(),
+        origin: Origin::Api,
+        parent: None,
+    })
+}
+
+fn accepted(endpoint: &str, operation: OperationId, job: JobId, replayed: bool) -> Response {
+    let status_url = format!("{endpoint}/{operation}");
+    let decision = if replayed { "operation repeated" } else { "operation enqueued" };
+    let location = HeaderValue::from_str(&status_url);
+    let body = json!({"job_id": job, "operation_id": operation, "status_url": status_url});
+    let answer = (StatusCode::ACCEPTED, Extension(Decision::new(decision)), Json(body));
+    let mut response = answer.into_response();
+    if let Ok(location) = location {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    if replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// Tells what became of an operation: from Postgres, or from the queue while no worker has touched
+/// it. What belongs to another tenant, or is of another kind, does not exist.
+pub(crate) async fn show(
+    state: &AppState,
+    caller: &Caller,
+    kind: OperationKind,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let id = id.ok().and_then(|Path(id)| id.parse::<OperationId>().ok()).ok_or_else(|| no_such(kind))?;
+    Span::current().record("operation.id", id.to_string());
+    let row = read_row(state, caller, kind, id).await;
+    if let Ok(Some(row)) = &row {
+        return Ok(Json(view::operation(row)).into_response());
+    }
+    let queue = kind.job_kind().queue().map_err(|error| Problem::new(Kind::Internal, "").because(error))?;
+    let job = state.queue().find(&queue, JobId::first_of(id)).await.map_err(|error| queue_problem(&error));
+    match (row, job) {
+        (_, Ok(Some(job))) if job.job.envelope.tenant != caller.tenant => Err(no_such(kind)),
+        (row, Ok(Some(job))) => Ok(Json(view::queued(id, kind, &job, row.is_ok())).into_response()),
+        // A worker may have taken the job between the two looks.
+        (Ok(_), Ok(None)) => match read_row(state, caller, kind, id).await? {
+            Some(row) => Ok(Json(view::operation(&row)).into_response()),
+            None => Err(no_such(kind)),
+        },
+        (Err(problem), _) | (Ok(_), Err(problem)) => Err(problem),
+    }
+}
+
+async fn read_row(
+    state: &AppState,
+    caller: &Caller,
+    kind: OperationKind,
+    id: OperationId,
+) -> Result<Option<OperationView>, Problem> {
+    let row = timeout(STORE_WITHIN, state.store().operation(id)).await;
+    let row = row.map_err(|_| store_problem("Postgres did not answer in time"))?;
+    let row = row.map_err(|error| store_problem(&error))?;
+    match row {
+        Some(row) if row.tenant != caller.tenant || row.kind != kind => Err(no_such(kind)),
+        row => Ok(row),
+    }
+}
+
+fn no_such(kind: OperationKind) -> Problem {
+    let detail =
+        format!("No {} has this id. Use the status_url of the answer to your request.", kind.as_str());
+    Problem::new(Kind::NotFound, detail)
+}

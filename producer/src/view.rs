@@ -1,0 +1,146 @@
+//! Operations as the API shows them. Amounts are decimal strings, times RFC 3339 in UTC.
+
+use payfleet_core::address::Network;
+use payfleet_core::kinds::lifecycle::State;
+use payfleet_core::kinds::mint::{AssetMetadata, AssetType, Percent, Share};
+use payfleet_core::kinds::payout::Payout;
+use payfleet_core::kinds::{OperationKind, Request};
+use payfleet_core::{OperationId, Timestamp};
+use payfleet_queue::{JobView, Place};
+use payfleet_store::OperationView;
+use serde::Serialize;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// An operation as Postgres knows it.
+#[derive(Serialize)]
+pub(crate) struct Shown<'a> {
+    operation_id: OperationId,
+    kind: OperationKind,
+    state: &'static str,
+    amount: String,
+    asset: &'static str,
+    #[serde(flatten)]
+    asked: Asked<'a>,
+    provider_ref: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tx_hash: Option<&'a str>,
+    /// Why it failed, or how the provider's record differs from what was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    /// Why it stands still until a person acts, if it does.
+    parked: Option<Parked<'a>>,
+    created_at: String,
+    updated_at: String,
+}
+
+/// What was asked, beside amount and asset.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Asked<'a> {
+    Payout {
+        network: Network,
+        address: &'a str,
+        reference: Option<&'a str>,
+    },
+    Mint {
+        network: Network,
+        asset_id: &'a str,
+        asset_type: AssetType,
+        asset_metadata: &'a AssetMetadata,
+        investor_wallet: &'a str,
+        fraction_owned: Percent,
+    },
+}
+
+#[derive(Serialize)]
+struct Parked<'a> {
+    reason: &'a str,
+    detail: Option<&'a str>,
+}
+
+/// Shows a row.
+pub(crate) fn operation(row: &OperationView) -> Shown<'_> {
+    let money = row.request.money();
+    let (tx_hash, reason) = details(&row.state);
+    Shown {
+        operation_id: row.id,
+        kind: row.kind,
+        state: row.state.name(),
+        amount: money.amount().to_string(),
+        asset: money.asset().code(),
+        asked: asked(&row.request),
+        provider_ref: row.state.provider_ref().or(row.provider_ref.as_deref()),
+        tx_hash,
+        reason,
+        parked: row.parked.as_deref().map(|reason| Parked { reason, detail: row.parked_reason.as_deref() }),
+        created_at: rfc3339(row.created_at),
+        updated_at: rfc3339(row.updated_at),
+    }
+}
+
+fn asked(request: &Request) -> Asked<'_> {
+    match request {
+        Request::Payout(Payout { network, address, reference, .. }) => {
+            Asked::Payout { network: *network, address, reference: reference.as_deref() }
+        }
+        Request::Mint(Share { asset_id, asset_type, metadata, wallet, percent, .. }) => Asked::Mint {
+            network: request.network(),
+            asset_id,
+            asset_type: *asset_type,
+            asset_metadata: metadata,
+            investor_wallet: wallet,
+            fraction_owned: *percent,
+        },
+    }
+}
+
+/// The transaction's hash, and the reason that goes with the state.
+fn details(state: &State) -> (Option<&str>, Option<&str>) {
+    match state {
+        State::Accepted { tx_hash, .. } => (tx_hash.as_deref(), None),
+        State::Quarantined { difference, .. } => (None, Some(difference)),
+        State::Failed { reason } => (None, Some(reason)),
+        State::Requested
+        | State::Submitting { .. }
+        | State::Retrying { .. }
+        | State::InDoubt { .. }
+        | State::Settled { .. } => (None, None),
+    }
+}
+
+/// Shows an operation by its first job, where Postgres has no row of it or (not `asked_postgres`)
+/// could not be asked. Then a job that was ever at a worker says nothing about the operation.
+pub(crate) fn queued(id: OperationId, kind: OperationKind, job: &JobView, asked_postgres: bool) -> Value {
+    let untouched = job.job.deliveries == 0;
+    let mut shown = json!({
+        "operation_id": id,
+        "kind": kind,
+        "state": if asked_postgres || untouched { "queued" } else { "unknown" },
+        "job": {
+            "id": job.job.envelope.id,
+            "place": place(&job.place),
+            "attempt": job.job.attempt,
+            "enqueued_at": rfc3339(job.job.enqueued_at),
+        },
+    });
+    if !asked_postgres {
+        shown["detail"] = json!("Postgres does not answer; this is what the queue knows.");
+    }
+    shown
+}
+
+/// Where a job is, in one word. Which worker has it is none of the caller's business.
+const fn place(place: &Place) -> &'static str {
+    match place {
+        Place::Ready => "ready",
+        Place::Delayed { .. } => "delayed",
+        Place::Leased { .. } => "leased",
+        Place::Dead { .. } => "dead",
+    }
+}
+
+fn rfc3339(at: Timestamp) -> String {
+    OffsetDateTime::from(at).format(&Rfc3339).unwrap_or_default()
+}

@@ -1,0 +1,10 @@
+//! The producer over real HTTP, in front of a real Redis. Postgres is nowhere unless a test says so:
+//! nothing that is accepted may need it.
+
+mod bad_input;
+mod intake;
+mod limits;
+mod outages;
+mod payouts_and_mints;
+mod shown;
+mod webhooks;

@@ -1,0 +1,107 @@
+//! What a `GET` shows once Postgres is there.
+
+use payfleet::servers::{PostgresOptions, PostgresServer, RedisOptions};
+use payfleet_core::kinds::JobKind;
+use payfleet_core::kinds::{Advance, NewOperation};
+use payfleet_core::{JobId, OperationId};
+use payfleet_store::{Claim, ClaimRequest, JobRef, Store, admin};
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::intake::{Answer, Intake, OTHER_TOKEN, mint, payout};
+
+struct Shown {
+    // Before the server: connections end first.
+    intake: Intake,
+    store: Store,
+    postgres: PostgresServer,
+}
+
+impl Shown {
+    async fn start() -> Self {
+        let postgres = PostgresServer::start(PostgresOptions::default()).await.unwrap();
+        let url = postgres.url("payfleet");
+        admin::create_database_if_missing(&url).await.unwrap();
+        let store = Store::connect_lazy(&url, 2).unwrap();
+        admin::migrate(&store).await.unwrap();
+        let intake =
+            Intake::start_with(RedisOptions::default(), |config| config.database_url = url.into()).await;
+        Self { intake, store, postgres }
+    }
+
+    /// Accepts a request; hands back its operation as its worker would find it in the job.
+    async fn accept(&self, path: &str, kind: JobKind, body: &Value) -> NewOperation {
+        let answer = self.intake.post(path, "1", body).await;
+        let job = self.intake.find(kind, answer.body["job_id"].as_str().unwrap()).await.unwrap().job;
+        serde_json::from_str::<Advance>(job.envelope.payload.get()).unwrap().request.unwrap()
+    }
+
+    /// Does what a worker does first.
+    async fn claim(&self, new: &NewOperation) {
+        let job = JobRef { id: JobId::first_of(new.id()), worker: "w".to_owned() };
+        let request = ClaimRequest { id: new.id(), first: Some(new), job, redrive: false };
+        assert!(matches!(self.store.claim(&request).await.unwrap(), Claim::Claimed(_)));
+    }
+}
+
+#[tokio::test]
+async fn an_operation_is_queued_until_a_worker_has_touched_it_and_then_shown_from_postgres() {
+    let shown = Shown::start().await;
+    let new = shown.accept("/v1/payouts", JobKind::Payout, &payout()).await;
+    let path = format!("/v1/payouts/{}", new.id());
+    assert_eq!(shown.intake.get(&path).await.body["state"], "queued");
+
+    shown.claim(&new).await;
+    let answer = shown.intake.get(&path).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    for (name, value) in payout().as_object().unwrap() {
+        assert_eq!(&answer.body[name], value, "{name}");
+    }
+    assert_eq!(answer.body["state"], "requested");
+    assert_eq!(answer.body["provider_ref"], Value::Null);
+    assert_eq!(answer.body["parked"], Value::Null);
+    assert!(answer.body["created_at"].as_str().unwrap().ends_with('Z'), "{answer:?}");
+    shown.intake.stop().await;
+}
+
+#[tokio::test]
+async fn a_mint_is_shown_with_what_was_asked() {
+    let shown = Shown::start().await;
+    let new = shown.accept("/v1/mints", JobKind::Mint, &mint()).await;
+    shown.claim(&new).await;
+    let answer = shown.intake.get(&format!("/v1/mints/{}", new.id())).await;
+    for (name, value) in mint().as_object().unwrap() {
+        assert_eq!(&answer.body[name], value, "{name}");
+    }
+    shown.intake.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_there_not_of_this_kind_or_not_the_callers_is_404() {
+    let shown = Shown::start().await;
+    let new = shown.accept("/v1/payouts", JobKind::Payout, &payout()).await;
+    for claimed in [false, true] {
+        if claimed {
+            shown.claim(&new).await;
+        }
+        let request = shown.intake.bare(Method::GET, &format!("/v1/payouts/{}", new.id()));
+        let of_another = Answer::of(request.bearer_auth(OTHER_TOKEN).send().await.unwrap()).await;
+        of_another.assert_problem(404, "not-found");
+        shown.intake.get(&format!("/v1/mints/{}", new.id())).await.assert_problem(404, "not-found");
+    }
+    let unknown: OperationId = "5a88b422-6dee-86f7-a3ca-fd294a9b7141".parse().unwrap();
+    shown.intake.get(&format!("/v1/payouts/{unknown}")).await.assert_problem(404, "not-found");
+    shown.intake.get("/v1/payouts/order-1").await.assert_problem(404, "not-found");
+    shown.intake.stop().await;
+}
+
+#[tokio::test]
+async fn when_postgres_goes_away_the_queue_still_answers_for_what_it_holds() {
+    let mut shown = Shown::start().await;
+    let new = shown.accept("/v1/payouts", JobKind::Payout, &payout()).await;
+    shown.claim(&new).await;
+    shown.postgres.kill().await;
+    let answer = shown.intake.get(&format!("/v1/payouts/{}", new.id())).await;
+    assert_eq!((answer.status, &answer.body["state"]), (200, &Value::from("queued")), "{answer:?}");
+    shown.intake.stop().await;
+}
