@@ -80,7 +80,7 @@ impl Queue {
 
     /// Sends a plain command on the shared connection.
     pub(crate) async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Error> {
-        self.send(Repeat::Once, async |c| command.query_async(c).await).await.map_err(|e| e.into_error(None))
+        self.send(None, command, Repeat::Once).await.map_err(|e| e.into_error(None))
     }
 
     /// Runs a script on the shared connection.
@@ -91,18 +91,23 @@ impl Queue {
         queue: Option<&QueueName>,
         repeat: Repeat,
     ) -> Result<T, Error> {
-        self.send(repeat, async |c| run_on(c, script, call).await).await.map_err(|e| e.into_error(queue))
+        self.send(Some(script), call, repeat).await.map_err(|e| e.into_error(queue))
     }
 
-    async fn send<T>(
+    async fn send<T: FromRedisValue>(
         &self,
+        script: Option<&Script>,
+        call: &Cmd,
         repeat: Repeat,
-        call: impl AsyncFn(&mut MultiplexedConnection) -> RedisResult<T>,
     ) -> Result<T, Failed> {
         let mut again = repeat == Repeat::Once;
         loop {
             let (mut connection, generation) = self.inner.link.get().await.map_err(Failed::Connecting)?;
-            let error = match call(&mut connection).await {
+            let answer = match script {
+                Some(script) => run_on(&mut connection, script, call).await,
+                None => call.query_async(&mut connection).await,
+            };
+            let error = match answer {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };

@@ -1,0 +1,139 @@
+//! What a worker is told by its environment.
+
+use std::time::Duration;
+
+use payfleet_process::Settings;
+use payfleet_providers::{heleket, trovotech};
+use payfleet_queue::Config as QueueConfig;
+
+/// The variables a worker reads, for `--help`.
+pub const VARIABLES: &str = "\
+Environment:
+  REDIS_URL              required; redis://127.0.0.1:6379
+  DATABASE_URL           required; postgres://payfleet@127.0.0.1:5432/payfleet
+  WORKER_NAME            unique in the fleet; default: host name and process id
+  CONCURRENCY            jobs at once per queue; default 16
+  QUEUE_PREFIX           default payfleet
+  LEASE_MS               how long a lease lasts without a heartbeat; default 30000
+  SHUTDOWN_GRACE_MS      how long running jobs may take after SIGTERM; default 30000
+  DATABASE_CONNECTIONS   default 16
+  RECONCILE_EVERY_MS     how often each provider's record is compared with ours; default 900000, 0 = never
+  CONFIRM_INTERVAL_MS    overrides the interval between two polls; for sandboxes
+  ALLOW_PRIVATE_HOSTS    true lets provider URLs point at private addresses; for sandboxes
+  HELEKET_PROJECT_URL    https://api.heleket.com; unset: this worker cannot pay out
+  HELEKET_MERCHANT_ID, HELEKET_API_KEY (payout key), HELEKET_PAYMENT_KEY
+  HELEKET_CALLBACK_URL   where Heleket sends its webhooks: https://HOST/webhooks/heleket
+  HELEKET_IS_SUBTRACT    true or false; which one means that the fee is ours must be settled by one
+                         live micro-payout before launch; default true
+  TROVOTECH_BASE_URL     https://api.trovotech.io/v1; unset: this worker cannot mint
+  TROVOTECH_API_KEY, TROVOTECH_ISSUER_ID, TROVOTECH_TIMEOUT_MS
+  BANTU_EXPANSION_URL    https://expansion.bantu.network
+  LOG (filter, default info), LOG_FORMAT (json or pretty), OTEL_EXPORTER_OTLP_ENDPOINT
+
+Examples:
+  REDIS_URL=redis://10.0.0.5 DATABASE_URL=postgres://payfleet@10.0.0.6/payfleet payfleet-worker
+  CONCURRENCY=64 payfleet-worker";
+
+/// A worker's settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The queue.
+    pub queue: QueueConfig,
+    /// Postgres.
+    pub database_url: String,
+    /// How many connections to it.
+    pub database_connections: u32,
+    /// This worker's name in leases and histories.
+    pub name: String,
+    /// Jobs at once, per queue.
+    pub concurrency: usize,
+    /// How long running jobs may take after the signal to stop.
+    pub shutdown_grace: Duration,
+    /// How often each provider's record is compared with ours.
+    pub reconcile_every: Option<Duration>,
+    /// Overrides the interval between two polls.
+    pub confirm_interval: Option<Duration>,
+    /// Heleket, if this worker may pay out.
+    pub heleket: Option<heleket::Config>,
+    /// TrovoTech, if this worker may mint.
+    pub trovotech: Option<trovotech::Config>,
+}
+
+impl Config {
+    /// Reads the environment; mistakes are collected in `settings`.
+    #[must_use]
+    pub fn read(settings: &mut Settings) -> Option<Self> {
+        let redis_url = settings.required::<String>("REDIS_URL", "for example redis://127.0.0.1:6379");
+        let database_url =
+            settings.required::<String>("DATABASE_URL", "for example postgres://payfleet@127.0.0.1/payfleet");
+        let lease = settings.duration_ms("LEASE_MS", 30_000);
+        if lease < Duration::from_secs(1) {
+            settings.mistake("LEASE_MS", "is under 1000: heartbeats could not keep a lease alive");
+        }
+        let prefix = settings.or("QUEUE_PREFIX", "payfleet".to_owned());
+        let concurrency = settings.or("CONCURRENCY", 16_usize);
+        if concurrency == 0 {
+            settings.mistake("CONCURRENCY", "is 0: give at least 1");
+        }
+        let reconcile_every = settings.duration_ms("RECONCILE_EVERY_MS", 900_000);
+        let name = settings.or("WORKER_NAME", default_name());
+        let database_connections = settings.or("DATABASE_CONNECTIONS", 16);
+        let shutdown_grace = settings.duration_ms("SHUTDOWN_GRACE_MS", 30_000);
+        let confirm_interval = settings.optional::<u64>("CONFIRM_INTERVAL_MS").map(Duration::from_millis);
+        let allow_private = settings.flag("ALLOW_PRIVATE_HOSTS", false);
+        let heleket = read_heleket(settings, allow_private);
+        let trovotech = read_trovotech(settings, allow_private);
+        let mut queue = QueueConfig::new(redis_url?);
+        queue.prefix = prefix;
+        queue.lease = lease;
+        Some(Self {
+            queue,
+            database_url: database_url?,
+            database_connections,
+            name,
+            concurrency,
+            shutdown_grace,
+            reconcile_every: Some(reconcile_every).filter(|every| !every.is_zero()),
+            confirm_interval,
+            heleket,
+            trovotech,
+        })
+    }
+}
+
+fn default_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}-{}", host.trim(), std::process::id())
+}
+
+fn read_heleket(settings: &mut Settings, allow_private: bool) -> Option<heleket::Config> {
+    let base_url = settings.optional::<String>("HELEKET_PROJECT_URL");
+    let callback_url = settings.optional::<String>("HELEKET_CALLBACK_URL");
+    let payment_key = settings.secret("HELEKET_PAYMENT_KEY");
+    let is_subtract = settings.flag("HELEKET_IS_SUBTRACT", true);
+    let base_url = base_url?;
+    let merchant =
+        settings.required::<String>("HELEKET_MERCHANT_ID", "HELEKET_PROJECT_URL is set, so this is needed");
+    let payout_key =
+        settings.required_secret("HELEKET_API_KEY", "HELEKET_PROJECT_URL is set, so this is needed");
+    let mut config = heleket::Config::new(base_url, merchant?, payout_key?);
+    config.payment_key = payment_key;
+    config.callback_url = callback_url;
+    config.is_subtract = is_subtract;
+    config.allow_private = allow_private;
+    Some(config)
+}
+
+fn read_trovotech(settings: &mut Settings, allow_private: bool) -> Option<trovotech::Config> {
+    let base_url = settings.optional::<String>("TROVOTECH_BASE_URL");
+    let timeout = settings.duration_ms("TROVOTECH_TIMEOUT_MS", 20_000);
+    let base_url = base_url?;
+    let hint = "TROVOTECH_BASE_URL is set, so this is needed";
+    let api_key = settings.required_secret("TROVOTECH_API_KEY", hint);
+    let issuer_id = settings.required::<String>("TROVOTECH_ISSUER_ID", hint);
+    let expansion_url = settings.required::<String>("BANTU_EXPANSION_URL", hint);
+    let mut config = trovotech::Config::new(base_url, api_key?, issuer_id?, expansion_url?);
+    config.timeout = timeout;
+    config.allow_private = allow_private;
+    Some(config)
+}

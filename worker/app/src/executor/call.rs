@@ -1,0 +1,204 @@
+//! Opening an intent and calling the provider with it.
+
+use std::time::{Duration, Instant};
+
+use payfleet_core::ids::RequestHash;
+use payfleet_core::job::Origin;
+use payfleet_core::kinds::lifecycle::{Event, Parked, State};
+use payfleet_core::provider::{CallOutcome, Effect, UNAUTHORIZED};
+use payfleet_core::{OutcomeClass, ProviderKey};
+use payfleet_providers::{Client, Reply};
+use payfleet_queue::Outcome;
+use payfleet_store::{Attempt, NewIntent, Next, Opened, Purpose, StoreError};
+
+use super::{Executor, Running, Step, parked_outcome, settle_with};
+use crate::jobs;
+
+/// How long a worker without this provider's configuration leaves the job to others.
+const NOT_HERE: Duration = Duration::from_secs(10);
+
+/// How often tx 2 is tried while Postgres is away, a second apart: as long as anyone waits for a
+/// database. After that the open intent speaks for itself.
+const PATIENCE_FOR_POSTGRES: u32 = 600;
+
+impl Executor {
+    /// Saves intent `number`, calls, and saves what came of it.
+    pub(super) async fn call(
+        &self,
+        running: &mut Running<'_>,
+        effect: &Effect,
+        number: i32,
+    ) -> Result<Step, StoreError> {
+        let Some(client) = running.client else { return Ok(Step::Settle(not_here(running))) };
+        let intent = new_intent(running, client, effect, number);
+        match self.store.open_intent(&mut running.claimed, &intent, &running.job).await? {
+            Opened::Open => {}
+            Opened::NothingLeft => {
+                let reason = "the shares of this asset would pass 100 %".to_owned();
+                self.record(running, &Event::Refused { reason }).await?;
+                return Ok(Step::Again);
+            }
+        }
+        let started = Instant::now();
+        let reply = client.call(effect, &intent.key).await;
+        let attempt = attempt_of(number, &reply, started.elapsed());
+        log_call(running, &attempt);
+        self.save_outcome(running, reply.outcome, &attempt).await
+    }
+
+    /// Tx 2 of a call, for as long as Postgres takes to come back.
+    async fn save_outcome(
+        &self,
+        running: &mut Running<'_>,
+        outcome: CallOutcome,
+        attempt: &Attempt,
+    ) -> Result<Step, StoreError> {
+        let spent = running.claimed.intent.as_ref().map_or(1, |intent| intent.attempts);
+        let delay_ms = self.delay_after(running, &outcome, spent);
+        let exhausted = spent >= running.policy.max_provider_attempts;
+        let parks = parks(&outcome, exhausted);
+        let next = |state: &State| match state {
+            State::Settled { .. } | State::Failed { .. } => Next::Never,
+            State::Retrying { .. } => match &parks {
+                Some((parked, reason)) => Next::Parked { parked: *parked, reason: reason.clone() },
+                None => Next::After { ms: delay_ms },
+            },
+            State::Quarantined { difference, .. } => {
+                Next::Parked { parked: Parked::Quarantined, reason: difference.clone() }
+            }
+            State::InDoubt { .. } => Next::After { ms: delay_ms },
+            State::Requested | State::Submitting { .. } | State::Accepted { .. } => Next::After { ms: 0 },
+        };
+        let event = Event::Called { intent: attempt.intent, outcome: outcome.clone() };
+        let mut tries = 0;
+        loop {
+            match self.store.record(&mut running.claimed, &running.job, &event, Some(attempt), &next).await {
+                Ok(_) => break,
+                Err(StoreError::LostRace { id, version }) => {
+                    tracing::warn!(operation.id = %id, "The claim passed on during the call; its answer is kept as evidence.");
+                    self.keep_evidence(running, attempt.intent, version, &outcome).await?;
+                    return Err(StoreError::LostRace { id, version });
+                }
+                Err(error) if error.is_unavailable() && tries < PATIENCE_FOR_POSTGRES => {
+                    tries += 1;
+                    tracing::warn!(
+                        tries,
+                        "The provider has answered and Postgres is away; holding on to the answer: {error}"
+                    );
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(match (&running.claimed.operation.state, parks) {
+            (State::Retrying { .. }, Some((parked, reason))) => {
+                Step::Settle(parked_outcome(running, parked, &reason))
+            }
+            (State::Retrying { .. } | State::InDoubt { .. }, _) => {
+                Step::Settle(wake_up_after(running, delay_ms))
+            }
+            _ => Step::Again,
+        })
+    }
+
+    async fn keep_evidence(
+        &self,
+        running: &Running<'_>,
+        intent: i32,
+        version: i64,
+        outcome: &CallOutcome,
+    ) -> Result<(), StoreError> {
+        let id = running.subject.id;
+        let mut tries = 0;
+        loop {
+            match self.store.keep_evidence(id, version, intent, outcome).await {
+                Err(error) if error.is_unavailable() && tries < PATIENCE_FOR_POSTGRES => {
+                    tries += 1;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// How long to wait after this outcome, in milliseconds.
+    fn delay_after(&self, running: &Running<'_>, outcome: &CallOutcome, spent: i32) -> u64 {
+        let backoff = self.schedule.backoff_ms(running.policy.backoff, spent);
+        match outcome {
+            CallOutcome::Failed { class: OutcomeClass::RateLimited { retry_after_ms: Some(ms) }, .. } => {
+                (*ms).max(backoff)
+            }
+            _ => backoff,
+        }
+    }
+}
+
+fn new_intent(running: &Running<'_>, client: &Client, effect: &Effect, number: i32) -> NewIntent {
+    let operation = &running.claimed.operation;
+    let provider = operation.request.provider();
+    let key = ProviderKey::derive(provider, &operation.account, operation.id, effect.action(), number);
+    NewIntent {
+        number,
+        action: effect.action(),
+        reference: client.reference(&key),
+        key,
+        // Serialising an effect cannot fail: no maps with other keys than text, no floats.
+        request_hash: RequestHash::of(&serde_json::to_vec(effect).unwrap_or_default()),
+        reservation: operation.request.reservation(),
+    }
+}
+
+/// Whether a call that had no effect is the last for now, and why.
+fn parks(outcome: &CallOutcome, exhausted: bool) -> Option<(Parked, String)> {
+    let CallOutcome::Failed { class, code, message } = outcome else { return None };
+    match class {
+        OutcomeClass::Terminal if code == UNAUTHORIZED => {
+            Some((Parked::ProviderRefusesUs, format!("the provider refuses our credentials: {message}")))
+        }
+        OutcomeClass::Retryable if exhausted => {
+            Some((Parked::AttemptsExhausted, format!("attempts are used up, the last answer was: {message}")))
+        }
+        OutcomeClass::Retryable
+        | OutcomeClass::RateLimited { .. }
+        | OutcomeClass::Terminal
+        | OutcomeClass::Ambiguous => None,
+    }
+}
+
+/// This worker has no configuration for the provider: another one has, or an operator adds it.
+pub(super) fn not_here(running: &Running<'_>) -> Outcome {
+    let provider = running.claimed.operation.request.provider();
+    Outcome::Defer { delay: NOT_HERE, reason: format!("{provider} is not configured on this worker") }
+}
+
+/// Done, with the wake-up of the version just written.
+pub(super) fn wake_up_after(running: &Running<'_>, delay_ms: u64) -> Outcome {
+    let delay = Duration::from_millis(delay_ms);
+    settle_with(vec![jobs::wake_up(&running.subject, running.claimed.version, delay, Origin::FollowUp)])
+}
+
+fn attempt_of(intent: i32, reply: &Reply, took: Duration) -> Attempt {
+    let (class, code, message) = match &reply.outcome {
+        CallOutcome::Accepted { report } => ("accepted", report.raw_status.clone(), String::new()),
+        CallOutcome::Failed { class, code, message } => (class.as_str(), code.clone(), message.clone()),
+    };
+    Attempt {
+        intent,
+        purpose: Purpose::Call,
+        class: class.to_owned(),
+        code,
+        message,
+        http_status: reply.http_status,
+        request_id: reply.request_id.clone(),
+        duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+fn log_call(running: &Running<'_>, attempt: &Attempt) {
+    let provider = running.claimed.operation.request.provider();
+    tracing::info!(
+        operation.id = %running.subject.id, provider.name = %provider, intent.number = attempt.intent,
+        error.class = attempt.class, error.code = attempt.code, duration_ms = attempt.duration_ms,
+        "The provider was called."
+    );
+}

@@ -1,0 +1,224 @@
+//! The executor: the one way an operation moves.
+//!
+//! ```text
+//! claim + apply inbox -> plan -> save intent (tx 1) -> call provider with the intent's key
+//!   -> classify -> apply -> save outcome + ledger + next wake-up (tx 2) -> settle the job
+//! ```
+//!
+//! If this process dies between any two of these, the next claimer finds either nothing sent, or an
+//! open intent that it resolves before anything else. The whole pipeline runs in a task that neither
+//! a lost lease nor a stopping worker loop cancels: no provider answer is thrown away.
+
+mod call;
+mod resolve;
+mod schedule;
+
+use std::sync::Arc;
+
+use payfleet_core::job::{Failure, Job, NewJob, Origin};
+use payfleet_core::kinds::lifecycle::{Event, Parked, Plan, State};
+use payfleet_core::kinds::{Advance, Policy};
+use payfleet_core::{Classify, OutcomeClass};
+use payfleet_providers::{Client, Clients};
+use payfleet_queue::Outcome;
+use payfleet_store::{Claim, ClaimRequest, Claimed, JobRef, Next, Store, StoreError};
+
+use crate::jobs::{self, Subject};
+use schedule::Schedule;
+
+/// How many steps one job may take: open, call, confirm, and one to spare. More means a loop.
+const MOST_STEPS: usize = 6;
+
+/// Runs operations.
+#[derive(Clone)]
+pub struct Executor {
+    store: Store,
+    clients: Arc<Clients>,
+    worker: Arc<str>,
+    schedule: Schedule,
+}
+
+/// How a step ended.
+enum Step {
+    /// The operation moved: plan again.
+    Again,
+    /// Nothing more can be done now; the job is settled with this.
+    Settle(Outcome),
+}
+
+/// An operation in the hands of this worker.
+struct Running<'a> {
+    claimed: Box<Claimed>,
+    job: JobRef,
+    policy: Policy,
+    subject: Subject,
+    client: Option<&'a Client>,
+}
+
+impl Executor {
+    /// An executor that writes as `worker`.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        clients: Arc<Clients>,
+        worker: &str,
+        confirm_interval: Option<std::time::Duration>,
+    ) -> Self {
+        Self { store, clients, worker: worker.into(), schedule: Schedule::new(confirm_interval) }
+    }
+
+    /// Advances the operation that `job` names, as far as it goes without waiting.
+    pub async fn advance(&self, job: &Job, advance: &Advance) -> Outcome {
+        match self.run(job, advance).await {
+            Ok(outcome) => outcome,
+            Err(StoreError::LostRace { id, .. }) => {
+                tracing::info!(operation.id = %id, "Another worker has claimed the operation; leaving it to that one.");
+                Outcome::Done { then: Vec::new() }
+            }
+            Err(error) => self.store_failure(job, &error),
+        }
+    }
+
+    async fn run(&self, job: &Job, advance: &Advance) -> Result<Outcome, StoreError> {
+        let request = ClaimRequest {
+            id: advance.operation_id,
+            first: advance.request.as_ref(),
+            job: JobRef { id: job.envelope.id, worker: self.worker.to_string() },
+            redrive: job.envelope.origin == Origin::Redrive,
+        };
+        let claimed = match self.store.claim(&request).await? {
+            Claim::Claimed(claimed) => claimed,
+            Claim::Parked { reason } => {
+                tracing::info!(operation.id = %advance.operation_id, "The operation is parked: {reason}");
+                return Ok(Outcome::Done { then: Vec::new() });
+            }
+            Claim::Conflict => {
+                let message = "another request was made under the same idempotency key; nothing was changed";
+                tracing::warn!(operation.id = %advance.operation_id, "Refused: {message}.");
+                return Ok(dead("terminal", "idempotency_conflict", message));
+            }
+            Claim::Unknown => {
+                let message = "Postgres has no such operation and the job does not say what was asked";
+                return Ok(dead("terminal", "unknown_operation", message));
+            }
+        };
+        let operation = &claimed.operation;
+        let running = Running {
+            job: request.job,
+            policy: operation.request.kind().job_kind().policy(),
+            subject: Subject {
+                id: operation.id,
+                kind: operation.request.kind(),
+                tenant: operation.tenant.clone(),
+            },
+            client: self.clients.of(operation.request.provider()),
+            claimed,
+        };
+        self.drive(running).await
+    }
+
+    async fn drive(&self, mut running: Running<'_>) -> Result<Outcome, StoreError> {
+        for _ in 0..MOST_STEPS {
+            if let Step::Settle(outcome) = self.step(&mut running).await? {
+                return Ok(outcome);
+            }
+        }
+        let message = "the operation took more steps in one job than any plan has";
+        tracing::error!(operation.id = %running.subject.id, "Stopped: {message}.");
+        Ok(dead("terminal", "too_many_steps", message))
+    }
+
+    async fn step(&self, running: &mut Running<'_>) -> Result<Step, StoreError> {
+        match running.claimed.operation.plan() {
+            Plan::Open { effect } => self.call(running, &effect, 1).await,
+            Plan::Again { intent, effect } => self.call(running, &effect, intent).await,
+            Plan::Resolve { intent, effect } => self.resolve(running, &effect, intent).await,
+            Plan::Confirm => self.confirm(running).await,
+            Plan::Park { reason } => self.park(running, Parked::Quarantined, reason).await,
+            Plan::Rest => {
+                let state = running.claimed.operation.state.name();
+                tracing::info!(operation.id = %running.subject.id, operation.state = state, "The operation is at rest.");
+                Ok(Step::Settle(Outcome::Done { then: Vec::new() }))
+            }
+        }
+    }
+
+    /// Hands the operation over to the job that polls; a hint makes one that looks at once.
+    async fn confirm(&self, running: &mut Running<'_>) -> Result<Step, StoreError> {
+        self.store.set_next(&mut running.claimed, &self.schedule.while_confirming()).await?;
+        let interval = self.schedule.confirm_interval(running.claimed.operation.request.network());
+        let mut then = vec![jobs::confirm(&running.subject, interval, None)];
+        if running.claimed.look_now {
+            let version = running.claimed.version;
+            then.push(jobs::confirm(&running.subject, std::time::Duration::ZERO, Some(version)));
+        }
+        Ok(Step::Settle(settle_with(then)))
+    }
+
+    async fn park(
+        &self,
+        running: &mut Running<'_>,
+        parked: Parked,
+        reason: String,
+    ) -> Result<Step, StoreError> {
+        let next = Next::Parked { parked, reason: reason.clone() };
+        self.store.set_next(&mut running.claimed, &next).await?;
+        Ok(Step::Settle(parked_outcome(running, parked, &reason)))
+    }
+
+    /// Applies an event of our own making.
+    async fn record(&self, running: &mut Running<'_>, event: &Event) -> Result<(), StoreError> {
+        let next = |state: &State| {
+            if state.is_final() { Next::Never } else { Next::After { ms: 0 } }
+        };
+        self.store.record(&mut running.claimed, &running.job, event, None, &next).await?;
+        Ok(())
+    }
+
+    /// What a job becomes when the store could not be used: nothing was sent, so it is tried again.
+    fn store_failure(&self, job: &Job, error: &StoreError) -> Outcome {
+        let failure = Failure {
+            class: error.class().as_str().to_owned(),
+            code: error.code().to_owned(),
+            message: error.to_string(),
+        };
+        match error.class() {
+            OutcomeClass::Terminal => Outcome::Dead { failure },
+            // Postgres being away is weather, not the job's fault.
+            _ if error.is_unavailable() => {
+                Outcome::Defer { delay: self.schedule.store_weather(job), reason: failure.message }
+            }
+            _ => Outcome::Retry { delay: self.schedule.retry(job), failure },
+        }
+    }
+}
+
+fn dead(class: &str, code: &str, message: &str) -> Outcome {
+    Outcome::Dead {
+        failure: Failure { class: class.to_owned(), code: code.to_owned(), message: message.to_owned() },
+    }
+}
+
+/// The job's end when its operation was parked: dead, so that on-call sees it.
+fn parked_outcome(running: &Running<'_>, parked: Parked, reason: &str) -> Outcome {
+    let state = running.claimed.operation.state.name();
+    tracing::warn!(
+        operation.id = %running.subject.id, operation.state = state, operation.parked = parked.as_str(),
+        "The operation is parked until a person acts: {reason}"
+    );
+    let class = match parked {
+        Parked::InDoubt => OutcomeClass::Ambiguous.as_str(),
+        Parked::AttemptsExhausted => OutcomeClass::Retryable.as_str(),
+        Parked::Quarantined | Parked::ProviderRefusesUs => OutcomeClass::Terminal.as_str(),
+    };
+    dead(class, parked.as_str(), reason)
+}
+
+/// Done, with follow-ups. One that cannot be made is a bug; the rescuer makes up for it.
+fn settle_with(jobs: Vec<Result<NewJob, jobs::JobError>>) -> Outcome {
+    let made = jobs.into_iter().filter_map(|job| {
+        job.inspect_err(|error| tracing::error!(%error, "A follow-up could not be made; the rescuer will."))
+            .ok()
+    });
+    Outcome::Done { then: made.collect() }
+}

@@ -1,0 +1,119 @@
+//! One worker process: a pool of handlers per queue under apalis' monitor, and what runs beside them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use apalis::prelude::{Monitor, WorkerBuilder};
+use payfleet_core::kinds::JobKind;
+use payfleet_core::provider::Provider;
+use payfleet_process::{SystemClock, spawn};
+use payfleet_providers::Clients;
+use payfleet_queue::backend::{BackendOptions, Delivery, RedisBackend};
+use payfleet_queue::{Outcome, Queue};
+use payfleet_store::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::executor::Executor;
+use crate::handlers::Handlers;
+use crate::{Config, archiver, rescuer, scheduler};
+
+/// A worker could not start, or could not stop as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The queue's settings are wrong.
+    #[error("the queue cannot be used: {0}")]
+    Queue(#[from] payfleet_queue::Error),
+    /// The store's settings are wrong.
+    #[error("the store cannot be used: {0}")]
+    Store(#[from] payfleet_store::StoreError),
+    /// A provider's settings are wrong.
+    #[error("a provider cannot be used: {0}")]
+    Provider(#[from] payfleet_providers::ConfigError),
+    /// A kind's name is no queue's name.
+    #[error(transparent)]
+    QueueName(#[from] payfleet_core::job::InvalidQueueName),
+    /// The workers ended with an error.
+    #[error("the workers ended: {0}")]
+    Monitor(String),
+}
+
+/// Runs a worker until `stop`, then finishes or releases what it holds.
+///
+/// # Errors
+/// [`RunError`], where a setting is wrong. Redis or Postgres being away is no error: it waits.
+pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError> {
+    let queue = Queue::open(config.queue.clone())?;
+    let store = Store::connect_lazy(&config.database_url, config.database_connections)?;
+    let providers = configured(&config);
+    let clients = Arc::new(Clients::new(config.heleket.clone(), config.trovotech.clone())?);
+    let executor = Executor::new(store.clone(), clients.clone(), &config.name, config.confirm_interval);
+    let handlers = Handlers::new(executor, store.clone(), clients, config.confirm_interval);
+
+    let mut monitor = Monitor::new();
+    for kind in JobKind::ALL {
+        monitor = register(monitor, kind, &queue, &handlers, &config)?;
+    }
+    let queues = JobKind::ALL.into_iter().map(JobKind::queue).collect::<Result<Vec<_>, _>>()?;
+    let plan = scheduler::Plan { providers, every: config.reconcile_every };
+    let beside = [
+        spawn("rescuer", rescuer::run(store.clone(), queue.clone(), stop.clone())),
+        spawn("archiver", archiver::run(store.clone(), queue.clone(), queues, stop.clone())),
+        spawn(
+            "scheduler",
+            scheduler::run(store.clone(), queue.clone(), Arc::new(SystemClock), plan, stop.clone()),
+        ),
+    ];
+    tracing::info!(worker.name = config.name, "The worker is running.");
+    let result = monitor
+        .shutdown_timeout(config.shutdown_grace)
+        .run_with_signal(async move {
+            stop.cancelled().await;
+            Ok(())
+        })
+        .await;
+    for task in beside {
+        // A task that panicked has said so; the others have stopped with the token.
+        let _ = task.await;
+    }
+    store.close().await;
+    tracing::info!(worker.name = config.name, "The worker has stopped.");
+    result.map_err(|error| RunError::Monitor(error.to_string()))
+}
+
+fn register(
+    monitor: Monitor,
+    kind: JobKind,
+    queue: &Queue,
+    handlers: &Handlers,
+    config: &Config,
+) -> Result<Monitor, RunError> {
+    let name = kind.queue()?;
+    let options = BackendOptions {
+        worker: config.name.clone(),
+        concurrency: config.concurrency,
+        renew_every: renewal(config.queue.lease),
+        retry: kind.policy().backoff,
+    };
+    let (queue, handlers) = (queue.clone(), handlers.clone());
+    Ok(monitor.register(move |_restarts| {
+        let backend = RedisBackend::new(queue.clone(), name.clone(), options.clone());
+        let handlers = handlers.clone();
+        WorkerBuilder::new(format!("{}-{kind}", options.worker)).backend(backend).build(
+            move |delivery: Delivery| {
+                let handlers = handlers.clone();
+                async move { Ok::<Outcome, std::convert::Infallible>(handlers.handle(&delivery.job).await) }
+            },
+        )
+    }))
+}
+
+/// Three heartbeats a lease: two may be lost.
+fn renewal(lease: Duration) -> Duration {
+    lease.checked_div(3).unwrap_or(lease)
+}
+
+fn configured(config: &Config) -> Vec<Provider> {
+    let heleket = config.heleket.as_ref().map(|_| Provider::Heleket);
+    let trovotech = config.trovotech.as_ref().map(|_| Provider::TrovoTech);
+    heleket.into_iter().chain(trovotech).collect()
+}

@@ -1,0 +1,71 @@
+//! The `confirm` job: one look at the provider or the chain, put into the operation's inbox if it says
+//! something new. It owns no state; a look that finds nothing final spends no attempt.
+
+use std::time::Duration;
+
+use payfleet_core::kinds::confirm::{Confirm, interval_ms};
+use payfleet_core::kinds::lifecycle::{Event, State};
+use payfleet_core::provider::{Progress, Report};
+use payfleet_queue::Outcome;
+use payfleet_store::{Delivered, OperationView};
+
+use super::{HandlerError, Handlers};
+use crate::jobs::{self, Subject};
+
+impl Handlers {
+    pub(super) async fn confirm(&self, confirm: Confirm) -> Result<Outcome, HandlerError> {
+        let Some(view) = self.store.operation(confirm.operation_id).await? else {
+            tracing::warn!("There is no such operation to confirm.");
+            return Ok(done());
+        };
+        let State::Accepted { provider_ref, tx_hash } = &view.state else {
+            tracing::info!(operation.state = view.state.name(), "Nothing is left to confirm.");
+            return Ok(done());
+        };
+        let provider = view.request.provider();
+        let Some(client) = self.clients.of(provider) else {
+            return Ok(Outcome::Defer {
+                delay: Duration::from_secs(10),
+                reason: format!("{provider} is not configured on this worker"),
+            });
+        };
+        let report = client.poll(provider_ref, tx_hash.as_deref()).await?;
+        self.hand_over_report(&view, report, tx_hash.as_deref()).await
+    }
+
+    async fn hand_over_report(
+        &self,
+        view: &OperationView,
+        report: Report,
+        known_tx: Option<&str>,
+    ) -> Result<Outcome, HandlerError> {
+        let again = Outcome::Defer {
+            delay: self.interval(view),
+            reason: format!("not final: {}", report.raw_status),
+        };
+        let is_pending = matches!(report.progress, Progress::Pending);
+        let news = !is_pending || (report.tx_hash.is_some() && report.tx_hash.as_deref() != known_tx);
+        if !news && view.request.difference(&report).is_none() {
+            return Ok(again);
+        }
+        let is_final = matches!(report.progress, Progress::Succeeded | Progress::Failed { .. });
+        let key = format!("polled:{}:{}", report.raw_status, report.tx_hash.as_deref().unwrap_or("-"));
+        let delivered = self.store.deliver(view.id, &key, &Event::Polled { report }).await?;
+        let Delivered::New(woken) = delivered else {
+            // It is in the inbox already; if its wake-up was lost, the rescuer makes one.
+            return Ok(if is_final { done() } else { again });
+        };
+        let subject = Subject { id: view.id, kind: woken.kind, tenant: woken.tenant };
+        // The operation, once it has applied this, asks for more polls if it needs them.
+        Ok(Outcome::Done { then: vec![jobs::inbox(&subject, &key)?] })
+    }
+
+    fn interval(&self, view: &OperationView) -> Duration {
+        let by_network = Duration::from_millis(interval_ms(view.request.network()));
+        self.confirm_interval.unwrap_or(by_network)
+    }
+}
+
+fn done() -> Outcome {
+    Outcome::Done { then: Vec::new() }
+}

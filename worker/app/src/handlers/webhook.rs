@@ -1,0 +1,143 @@
+//! The `webhook` job: stores a verified event once, finds the operation it is about, puts it into that
+//! operation's inbox and wakes it. It changes no operation itself.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use payfleet_core::AccountId;
+use payfleet_core::ids::RequestHash;
+use payfleet_core::job::{Failure, Job};
+use payfleet_core::kinds::lifecycle::Event;
+use payfleet_core::kinds::webhook::WebhookEvent;
+use payfleet_core::provider::{Provider, Report};
+use payfleet_core::{OperationId, OutcomeClass};
+use payfleet_providers::webhook::{ParsedEvent, parse};
+use payfleet_queue::Outcome;
+use payfleet_store::{Delivered, ReceivedWebhook, WebhookStatus};
+
+use super::{HandlerError, Handlers, backoff};
+use crate::jobs::{self, Subject};
+
+impl Handlers {
+    pub(super) async fn webhook(&self, job: &Job, event: WebhookEvent) -> Result<Outcome, HandlerError> {
+        let body = BASE64_STANDARD.decode(&event.body_base64).unwrap_or_default();
+        let parsed = parse(event.provider, &body);
+        let event_type = parsed.as_ref().map_or("unreadable", |parsed| parsed.event_type.as_str());
+        let received = self.store.receive_webhook(&event, event_type, &body).await?;
+        if received.handled {
+            tracing::info!(provider.name = %event.provider, "The event has been handled before.");
+            return Ok(done());
+        }
+        let parsed = match parsed {
+            Ok(parsed) => parsed,
+            Err(error) => return self.refuse(&event, received, None, "unreadable", &error.to_string()).await,
+        };
+        let Some(report) = &parsed.report else {
+            let detail = format!("events of type {:?} move no operation", parsed.event_type);
+            return self.ignore(received, detail).await;
+        };
+        if !carries_operations(event.provider) {
+            return self.ignore(received, format!("no operation is carried out by {}", event.provider)).await;
+        }
+        match self.operations_of(&event, &parsed).await?.as_slice() {
+            [operation] => {
+                let body_hash = RequestHash::of(&body).to_hex();
+                self.hand_over_hint(received, *operation, &event, report, &body_hash).await
+            }
+            [] => self.wait_for_operation(job, &event, received, report).await,
+            _ => {
+                let detail = "the event names more than one operation of ours";
+                self.refuse(&event, received, Some(&report.provider_ref), "ambiguous_event", detail).await
+            }
+        }
+    }
+
+    async fn operations_of(
+        &self,
+        event: &WebhookEvent,
+        parsed: &ParsedEvent,
+    ) -> Result<Vec<OperationId>, HandlerError> {
+        let account = AccountId::default();
+        let (ours, theirs) = (parsed.our_reference.as_deref(), parsed.provider_ref.as_deref());
+        Ok(self.store.find_by_reference(event.provider, &account, ours, theirs).await?)
+    }
+
+    /// Into the inbox. The mark comes last: a crash before it repeats what repeats safely.
+    async fn hand_over_hint(
+        &self,
+        received: ReceivedWebhook,
+        operation: OperationId,
+        event: &WebhookEvent,
+        report: &Report,
+        body_hash: &str,
+    ) -> Result<Outcome, HandlerError> {
+        let key = format!("webhook:{}:{}", event.event_key, body_hash.get(..16).unwrap_or(body_hash));
+        let hint = Event::Hinted { report: report.clone() };
+        let (Delivered::New(woken) | Delivered::Repeated(woken)) =
+            self.store.deliver(operation, &key, &hint).await?
+        else {
+            return self.ignore(received, "its operation is gone".to_owned()).await;
+        };
+        if received.variant {
+            tracing::warn!(operation.id = %operation, "Another body came under an event key that was known; the provider is asked.");
+        }
+        self.store.mark_webhook(received.id, &WebhookStatus::Processed { operation }).await?;
+        let subject = Subject { id: operation, kind: woken.kind, tenant: woken.tenant };
+        Ok(Outcome::Done { then: vec![jobs::inbox(&subject, &key)?] })
+    }
+
+    /// The event may be faster than the answer of our own call: it waits, then a person is told.
+    async fn wait_for_operation(
+        &self,
+        job: &Job,
+        event: &WebhookEvent,
+        received: ReceivedWebhook,
+        report: &Report,
+    ) -> Result<Outcome, HandlerError> {
+        if job.attempt >= job.envelope.max_attempts {
+            let detail = "no operation of ours matches the event";
+            return self
+                .refuse(event, received, Some(&report.provider_ref), "unknown_operation", detail)
+                .await;
+        }
+        self.store.mark_webhook(received.id, &WebhookStatus::Parked).await?;
+        let failure = Failure {
+            class: OutcomeClass::Retryable.as_str().to_owned(),
+            code: "operation_unknown".to_owned(),
+            message: "no operation matches the event yet".to_owned(),
+        };
+        Ok(Outcome::Retry { delay: backoff(job), failure })
+    }
+
+    async fn ignore(&self, received: ReceivedWebhook, detail: String) -> Result<Outcome, HandlerError> {
+        tracing::info!("The event is ignored: {detail}");
+        self.store.mark_webhook(received.id, &WebhookStatus::Ignored { detail }).await?;
+        Ok(done())
+    }
+
+    async fn refuse(
+        &self,
+        event: &WebhookEvent,
+        received: ReceivedWebhook,
+        provider_ref: Option<&str>,
+        kind: &str,
+        detail: &str,
+    ) -> Result<Outcome, HandlerError> {
+        tracing::warn!(provider.name = %event.provider, "The event needs a person: {detail}");
+        self.store.note_webhook(event.provider, kind, provider_ref, detail).await?;
+        let status = WebhookStatus::Failed { detail: detail.to_owned() };
+        self.store.mark_webhook(received.id, &status).await?;
+        Ok(done())
+    }
+}
+
+/// Whether any kind is carried out by this provider; exhaustive, so a new kind is remembered here.
+const fn carries_operations(provider: Provider) -> bool {
+    match provider {
+        Provider::Heleket | Provider::TrovoTech => true,
+        Provider::Stripe | Provider::Tatum => false,
+    }
+}
+
+fn done() -> Outcome {
+    Outcome::Done { then: Vec::new() }
+}

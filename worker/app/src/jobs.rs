@@ -1,0 +1,137 @@
+//! The jobs that jobs make: wake-ups, confirmations, reconciliations. Their ids are derived from what
+//! they are for, so making one twice makes one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use payfleet_core::ids::RequestHash;
+use payfleet_core::job::{Dedupe, InvalidQueueName, NewJob, Origin};
+use payfleet_core::kinds::confirm::Confirm;
+use payfleet_core::kinds::reconcile::Reconcile;
+use payfleet_core::kinds::{Advance, JobKind, OperationKind};
+use payfleet_core::{JobId, OperationId, TenantId};
+use payfleet_process::current_trace;
+use serde::Serialize;
+
+/// The version of every payload here.
+pub const PAYLOAD_VERSION: u16 = 1;
+
+/// A job could not be made: a bug, never data.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// A kind's name is no queue's name.
+    #[error(transparent)]
+    Queue(#[from] InvalidQueueName),
+    /// A payload could not be written as JSON.
+    #[error("a payload cannot be written as JSON: {0}")]
+    Payload(#[from] serde_json::Error),
+}
+
+/// Which operation a job is about, and for whom.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The operation.
+    pub id: OperationId,
+    /// Its kind.
+    pub kind: OperationKind,
+    /// Whose it is.
+    pub tenant: TenantId,
+}
+
+/// The job that advances an operation. `id` says why.
+///
+/// # Errors
+/// [`JobError`].
+pub fn advance(subject: &Subject, id: JobId, delay: Duration, origin: Origin) -> Result<NewJob, JobError> {
+    let payload = Advance { operation_id: subject.id, request: None };
+    let mut job = job(subject.kind.job_kind(), id, &subject.tenant, &payload, origin)?;
+    job.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+    job.facts = facts(subject.id);
+    Ok(job)
+}
+
+/// The job that wakes an operation at `version`.
+///
+/// # Errors
+/// [`JobError`].
+pub fn wake_up(subject: &Subject, version: i64, delay: Duration, origin: Origin) -> Result<NewJob, JobError> {
+    advance(subject, JobId::wake_up(subject.id, version), delay, origin)
+}
+
+/// The job that wakes an operation because `event_key` is in its inbox.
+///
+/// # Errors
+/// [`JobError`].
+pub fn inbox(subject: &Subject, event_key: &str) -> Result<NewJob, JobError> {
+    let id = JobId::named("inbox", &[subject.id.as_uuid().as_bytes(), event_key.as_bytes()]);
+    advance(subject, id, Duration::ZERO, Origin::FollowUp)
+}
+
+/// The job that asks how far an operation has come. There is one that polls; a hint adds one that
+/// looks at once, for which `hinted_at` gives the version.
+///
+/// # Errors
+/// [`JobError`].
+pub fn confirm(subject: &Subject, delay: Duration, hinted_at: Option<i64>) -> Result<NewJob, JobError> {
+    let operation = subject.id.as_uuid();
+    let id = match hinted_at {
+        None => JobId::named("confirm", &[operation.as_bytes()]),
+        Some(version) => JobId::named("confirm now", &[operation.as_bytes(), &version.to_be_bytes()]),
+    };
+    let payload = Confirm { operation_id: subject.id };
+    let mut job = job(JobKind::Confirm, id, &subject.tenant, &payload, Origin::FollowUp)?;
+    job.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+    job.facts = facts(subject.id);
+    Ok(job)
+}
+
+/// The job that compares a provider's record of a window with ours; one per window, fleet-wide.
+///
+/// # Errors
+/// [`JobError`].
+pub fn reconcile(reconcile: &Reconcile, origin: Origin) -> Result<NewJob, JobError> {
+    let window = format!(
+        "{}:{}:{}:{}",
+        reconcile.provider,
+        reconcile.account,
+        reconcile.from.unix_ms(),
+        reconcile.to.unix_ms()
+    );
+    let id = JobId::named("reconcile", &[window.as_bytes()]);
+    let mut job = job(JobKind::Reconcile, id, &TenantId::default(), reconcile, origin)?;
+    job.dedupe =
+        Some(Dedupe { body_hash: RequestHash::of(window.as_bytes()), key: format!("reconcile:{window}") });
+    job.facts = BTreeMap::from([("provider".to_owned(), reconcile.provider.to_string())]);
+    Ok(job)
+}
+
+fn facts(operation: OperationId) -> BTreeMap<String, String> {
+    BTreeMap::from([("operation_id".to_owned(), operation.to_string())])
+}
+
+fn job<T: Serialize>(
+    kind: JobKind,
+    id: JobId,
+    tenant: &TenantId,
+    payload: &T,
+    origin: Origin,
+) -> Result<NewJob, JobError> {
+    let policy = kind.policy();
+    Ok(NewJob {
+        id,
+        kind: kind.as_str().to_owned(),
+        queue: kind.queue()?,
+        tenant: tenant.clone(),
+        payload: serde_json::value::to_raw_value(payload)?,
+        payload_version: PAYLOAD_VERSION,
+        facts: BTreeMap::new(),
+        dedupe: None,
+        lane: None,
+        priority: policy.priority,
+        delay_ms: 0,
+        max_attempts: policy.max_attempts,
+        trace: current_trace(),
+        origin,
+        parent: None,
+    })
+}

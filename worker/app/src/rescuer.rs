@@ -1,0 +1,59 @@
+//! The rescuer: finds operations that should have moved and have no job, and makes one. It is what
+//! makes Redis disposable. Parked operations are left to people.
+
+use std::time::Duration;
+
+use payfleet_core::job::Origin;
+use payfleet_queue::{Enqueued, Queue};
+use payfleet_store::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::jobs::{self, Subject};
+
+/// How often it looks.
+const EVERY: Duration = Duration::from_secs(2);
+/// How long an operation may be overdue before it is taken for forgotten.
+const GRACE_MS: u64 = 5_000;
+/// How many it rescues at a time.
+const BATCH: i64 = 500;
+
+/// Looks until `stop`.
+pub async fn run(store: Store, queue: Queue, stop: CancellationToken) {
+    let mut was_healthy = true;
+    loop {
+        let result = rescue(&store, &queue).await;
+        if let Err(reason) = &result
+            && was_healthy
+        {
+            tracing::warn!("The rescuer cannot look for forgotten operations: {reason}");
+        }
+        was_healthy = result.is_ok();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// One look. Returns how many jobs were made; those that were there already do not count.
+///
+/// # Errors
+/// In words: Postgres or Redis is away.
+pub async fn rescue(store: &Store, queue: &Queue) -> Result<usize, String> {
+    let overdue = store.overdue(GRACE_MS, BATCH).await.map_err(|error| error.to_string())?;
+    let mut made = Vec::with_capacity(overdue.len());
+    for operation in overdue {
+        let subject = Subject { id: operation.id, kind: operation.kind, tenant: operation.tenant };
+        let job = jobs::wake_up(&subject, operation.version, Duration::ZERO, Origin::Rescue);
+        made.push(job.map_err(|error| error.to_string())?);
+    }
+    if made.is_empty() {
+        return Ok(0);
+    }
+    let enqueued = queue.enqueue(&made).await.map_err(|error| error.to_string())?;
+    let rescued = enqueued.iter().filter(|one| matches!(one, Enqueued::Created(_))).count();
+    if rescued > 0 {
+        tracing::warn!(rescued, "Made jobs for operations that were overdue and had none.");
+    }
+    Ok(rescued)
+}
