@@ -14,6 +14,9 @@ const MAX_DEAD: usize = 1_000;
 /// A read of dead jobs stops at this many bytes of records.
 const MAX_DEAD_BYTES: usize = 4 * 1024 * 1024;
 
+/// id, record, history, death.
+type DeadReply = (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>);
+
 impl Queue {
     /// The job and where it is; `None` if it is unknown (done, cancelled, archived, never here).
     ///
@@ -100,12 +103,11 @@ impl Queue {
         let script = &self.inner.scripts.dead;
         let mut call = script.call(&self.tag(queue));
         call.arg(max.clamp(1, MAX_DEAD)).arg(MAX_DEAD_BYTES);
-        let jobs: Vec<(Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>)> =
-            self.run(script, &call, Some(queue), Repeat::Once).await?;
-        let read = |(id, record, history, death): (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>)| {
-            Stored { id: id_from(&id)?, queue, record: &record, history: &history }.dead(&death)
+        let jobs: Vec<DeadReply> = self.run(script, &call, Some(queue), Repeat::Once).await?;
+        let read = |(id, record, history, death): &DeadReply| {
+            Stored { id: id_from(id)?, queue, record, history }.dead(death)
         };
-        jobs.into_iter().map(read).collect()
+        jobs.iter().map(read).collect()
     }
 
     /// Removes dead jobs once they have been archived, and says how many were there.

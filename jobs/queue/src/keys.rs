@@ -40,7 +40,7 @@ const WAKE: &str = ":wake";
 /// The lines that give scripts their key names.
 pub(crate) fn lua() -> String {
     let line = |(name, suffix): (&str, &str)| format!("local {name} = KEYS[1] .. '{suffix}'\n");
-    LUA_NAMES.into_iter().map(line).collect()
+    LUA_NAMES.map(line).concat()
 }
 
 /// The hash tag of a queue, and `KEYS[1]` of its scripts.

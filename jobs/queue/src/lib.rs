@@ -3,8 +3,34 @@
 //!
 //! The queue knows nothing of what its jobs mean. All time is Redis' own; a worker's clock decides
 //! nothing.
+//!
+//! ```no_run
+//! use apalis_core::worker::builder::WorkerBuilder;
+//! use payfleet_core::job::{NewJob, QueueName};
+//! use payfleet_queue::backend::{BackendOptions, Delivery, RedisBackend};
+//! use payfleet_queue::{Config, Enqueued, Outcome, Queue};
+//!
+//! async fn handle(delivery: Delivery) -> Outcome {
+//!     println!("attempt {} of {}", delivery.job.attempt, delivery.job.envelope.id);
+//!     Outcome::done()
+//! }
+//!
+//! # async fn example(job: NewJob) -> Result<(), Box<dyn std::error::Error>> {
+//! let queue = Queue::open(Config::new("redis://127.0.0.1:6379"))?;
+//! for answer in queue.enqueue(&[job]).await? {
+//!     if let Enqueued::Conflict(id) = answer {
+//!         println!("the key belongs to another request, job {id}");
+//!     }
+//! }
+//! let options = BackendOptions::new("worker-1");
+//! let backend = RedisBackend::new(queue, QueueName::try_from("mail")?, options);
+//! WorkerBuilder::new("worker-1").backend(backend).build(handle).run().await?;
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod admin;
+pub mod backend;
 mod config;
 mod connection;
 mod enqueue;

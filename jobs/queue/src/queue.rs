@@ -159,3 +159,37 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 
 /// 100 years: keeps due times within what a double and 6 bytes can hold.
 const MAX_DELAY_MS: u64 = 100 * 365 * 24 * 3_600_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(_: &T) {}
+
+    #[test]
+    fn calls_can_be_awaited_on_any_thread() {
+        let queue = Queue::open(Config::new("redis://127.0.0.1:1")).unwrap();
+        let name = QueueName::try_from("q").unwrap();
+        let id = payfleet_core::JobId::named("test", &[]);
+        is_send(&queue.ping());
+        is_send(&queue.enqueue(&[]));
+        is_send(&queue.take(&name, "w", 1));
+        is_send(&queue.renew(&name, &[]));
+        is_send(&queue.settle(&name, &[]));
+        is_send(&queue.release(&name, &[]));
+        is_send(&queue.find(&name, id));
+        is_send(&queue.stats(&[]));
+        is_send(&queue.dead(&name, 1));
+        is_send(&queue.remove_dead(&name, &[]));
+        is_send(&queue.claim_tick("s", 1));
+        is_send(&queue.waiter(&name).wait(Duration::ZERO));
+        is_send(&crate::admin::check_server(&queue));
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_used_is_refused_and_not_repeated_in_the_error() {
+        let error = Queue::open(Config::new("http://user:hunter2@nowhere")).unwrap_err();
+        assert!(matches!(error, Error::InvalidUrl { .. }), "{error}");
+        assert!(!error.to_string().contains("hunter2"));
+    }
+}

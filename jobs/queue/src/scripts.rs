@@ -79,8 +79,8 @@ fn clock(time: &TimeSource) -> String {
         TimeSource::Redis => include_str!("scripts/clock_redis.lua").to_owned(),
         TimeSource::Key(key) => {
             // Decimal escapes: whatever the key's name is, it stays one Lua string.
-            let quoted: String = key.bytes().map(|b| format!("\\{b:03}")).collect();
-            include_str!("scripts/clock_key.lua").replace("@CLOCK_KEY@", &quoted)
+            let quoted: Vec<String> = key.bytes().map(|b| format!("\\{b:03}")).collect();
+            include_str!("scripts/clock_key.lua").replace("@CLOCK_KEY@", &quoted.concat())
         }
     }
 }

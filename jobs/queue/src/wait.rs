@@ -91,12 +91,11 @@ async fn block(
     connection: Option<MultiplexedConnection>,
 ) -> Result<Answer, Error> {
     let failed = |e: redis::RedisError| Error::from_redis(&e, None);
-    let mut connection = match connection {
-        Some(connection) => connection,
-        None => {
-            let response = PATIENCE.saturating_add(RESPONSE_TIMEOUT);
-            queue.inner.connector.connect(Some(response)).await.map_err(failed)?
-        }
+    let mut connection = if let Some(connection) = connection {
+        connection
+    } else {
+        let response = PATIENCE.saturating_add(RESPONSE_TIMEOUT);
+        queue.inner.connector.connect(Some(response)).await.map_err(failed)?
     };
     let mut pop = redis::cmd("BLPOP");
     pop.arg(key).arg(PATIENCE.as_secs_f64());

@@ -1,0 +1,170 @@
+//! The queue as an apalis backend.
+//!
+//! apalis polls this for jobs and runs the handlers; everything that touches Redis runs in three
+//! tasks of its own: one takes jobs into free slots, one renews every lease that is held, one sends
+//! the outcomes. So neither a slow handler nor a worker loop that stops being polled nor a Redis
+//! that is gone can end a heartbeat, drop a running handler or end the worker: [`Backend::poll_next`]
+//! never yields an error.
+//!
+//! A handler gets a [`Delivery`] and returns an [`Outcome`], or an error, which counts as a failed
+//! attempt. It runs on a task that neither shutdown nor a lost lease cancels.
+
+mod delivery;
+mod fetcher;
+mod hold;
+mod keeper;
+mod layer;
+mod settler;
+mod trouble;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use apalis_core::backend::finalize::Ephemeral;
+use apalis_core::backend::{Backend, BackendConfig};
+use apalis_core::error::BoxDynError;
+use apalis_core::task::Task;
+use apalis_core::task::builder::TaskBuilder;
+use apalis_core::task::into_response::IntoResponse;
+use apalis_core::task::task_id::TaskId;
+use apalis_core::worker::context::WorkerContext;
+use payfleet_core::backoff::Backoff;
+use payfleet_core::job::QueueName;
+use tokio::sync::mpsc;
+use tracing::Instrument;
+
+pub use delivery::{Delivery, LeaseHandle};
+use hold::Hold;
+pub use layer::{SettleLayer, SettleService};
+
+use crate::{Outcome, Queue, Settlement};
+
+/// How a worker works on one queue.
+#[derive(Clone, Debug)]
+pub struct BackendOptions {
+    /// The worker's name, as operators see it beside its jobs.
+    pub worker: String,
+    /// Jobs at a time. No more are leased than can start at once.
+    pub concurrency: usize,
+    /// How often leases are renewed; at most a third of a lease is used. Default 10 s.
+    pub renew_every: Duration,
+    /// The pause after a handler's error or panic.
+    pub retry: Backoff,
+}
+
+impl BackendOptions {
+    /// Defaults for a worker of this name: 16 jobs at a time.
+    #[must_use]
+    pub fn new(worker: impl Into<String>) -> Self {
+        Self {
+            worker: worker.into(),
+            concurrency: 16,
+            renew_every: Duration::from_secs(10),
+            retry: Backoff { base_ms: 1_000, cap_ms: 300_000 },
+        }
+    }
+}
+
+/// One worker's share of one queue.
+#[derive(Debug)]
+pub struct RedisBackend {
+    hold: Arc<Hold>,
+    options: BackendOptions,
+    /// Where the settler will read; taken when the tasks start.
+    outbox: Option<mpsc::UnboundedReceiver<Settlement>>,
+}
+
+impl RedisBackend {
+    /// A backend for `name`. Starts its tasks when a worker first polls it, on the worker's runtime.
+    #[must_use]
+    pub fn new(queue: Queue, name: QueueName, options: BackendOptions) -> Self {
+        let (sender, outbox) = mpsc::unbounded_channel();
+        let hold = Arc::new(Hold::new(queue, name, options.clone(), sender));
+        Self { hold, options, outbox: Some(outbox) }
+    }
+
+    fn start(&mut self, worker: &WorkerContext) {
+        let Some(outbox) = self.outbox.take() else {
+            return;
+        };
+        self.hold.begin_fetching();
+        spawn(fetcher::run(Arc::clone(&self.hold), worker.clone()));
+        spawn(keeper::run(Arc::clone(&self.hold)));
+        spawn(settler::run(Arc::clone(&self.hold), outbox));
+    }
+}
+
+impl Drop for RedisBackend {
+    /// Leases that were not started go back; running handlers finish and are settled.
+    fn drop(&mut self) {
+        self.hold.stop();
+    }
+}
+
+impl Backend for RedisBackend {
+    type Task = Task<Delivery>;
+    type Error = Infallible;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>, worker: &WorkerContext) -> Poll<Result<(), Infallible>> {
+        self.start(worker);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Option<Result<Self::Task, Infallible>>> {
+        match self.hold.start_next(cx.waker()) {
+            Some(delivery) => Poll::Ready(Some(Ok(task(delivery)))),
+            None => Poll::Pending,
+        }
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+        self.hold.stop();
+        if self.hold.is_finished(cx.waker()) { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+}
+
+impl BackendConfig for RedisBackend {
+    type Args = Delivery;
+    type Id = String;
+    type Kind = Ephemeral;
+    type Config = BackendOptions;
+    type Layer = SettleLayer;
+
+    fn config(&self) -> &BackendOptions {
+        &self.options
+    }
+
+    fn middleware(&mut self, _: &mut WorkerContext) -> SettleLayer {
+        SettleLayer::new(Arc::clone(&self.hold))
+    }
+}
+
+impl IntoResponse for Outcome {
+    type Output = Self;
+
+    fn into_response(self) -> Result<Self, BoxDynError> {
+        Ok(self)
+    }
+}
+
+fn task(delivery: Delivery) -> Task<Delivery> {
+    let id = TaskId::from_string(delivery.job.envelope.id.to_string());
+    let before = delivery.job.attempt.saturating_sub(1);
+    let attempt = usize::try_from(before).unwrap_or(usize::MAX);
+    TaskBuilder::new(delivery).task_id(id).attempt(attempt).build()
+}
+
+/// The one place where this crate starts tasks.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this crate may not use payfleet-process; the span is kept here"
+)]
+fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
+    tokio::spawn(future.in_current_span())
+}

@@ -1,0 +1,67 @@
+//! Sends outcomes to Redis, many in one call, again and again until Redis has answered.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::hold::Hold;
+use super::trouble::Trouble;
+use crate::settle::follow_ups;
+use crate::{Error, Settled, Settlement};
+
+/// Outcomes in one call.
+const BATCH: usize = 256;
+
+pub(super) async fn run(hold: Arc<Hold>, mut outbox: UnboundedReceiver<Settlement>) {
+    let mut trouble = Trouble::new("settling jobs", &hold.name);
+    let mut waiting = Vec::new();
+    loop {
+        if waiting.is_empty() {
+            tokio::select! {
+                _ = outbox.recv_many(&mut waiting, BATCH) => {}
+                () = hold.finished() => return,
+            }
+        }
+        while let Ok(settlement) = outbox.try_recv() {
+            waiting.push(settlement);
+        }
+        match settle_all(&hold, &mut waiting, trouble.is_on()).await {
+            Ok(()) => trouble.over(),
+            Err(error) => tokio::time::sleep(trouble.failed(&error)).await,
+        }
+    }
+}
+
+/// Settles what can be settled and leaves the rest in `waiting`. A job with follow-ups in another
+/// queue goes alone: that queue may be full, and must not hold up the others.
+async fn settle_all(hold: &Hold, waiting: &mut Vec<Settlement>, repeated: bool) -> Result<(), Error> {
+    let is_foreign = |s: &Settlement| follow_ups(s).iter().any(|job| job.queue != hold.name);
+    let (foreign, own): (Vec<_>, Vec<_>) = waiting.drain(..).partition(is_foreign);
+    let mut result = Ok(());
+    for batch in own.chunks(BATCH).chain(foreign.chunks(1)) {
+        match hold.queue.settle(&hold.name, batch).await {
+            Ok(answers) => {
+                for (settlement, answer) in batch.iter().zip(answers) {
+                    close(hold, settlement, answer, repeated);
+                }
+            }
+            Err(error) => {
+                waiting.extend_from_slice(batch);
+                result = Err(error);
+            }
+        }
+    }
+    result
+}
+
+fn close(hold: &Hold, settlement: &Settlement, answer: Settled, repeated: bool) {
+    if answer == Settled::Stale {
+        let id = settlement.lease.id;
+        if repeated {
+            tracing::info!(queue.name = %hold.name, job.id = %id, "an outcome sent during an outage was already in, or its lease had ended");
+        } else {
+            tracing::warn!(queue.name = %hold.name, job.id = %id, "a job's lease had ended before its outcome was known");
+        }
+    }
+    hold.settled(settlement.lease);
+}
