@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn every_moment_of_a_window_asks_for_the_same_one() {
-        let every = Duration::from_secs(900);
+        let every = Duration::from_mins(15);
         let at = |ms| last_window(Provider::Heleket, Timestamp::from_unix_ms(ms), every);
         let first = at(1_800_300_000);
         assert_eq!(first, at(1_800_300_000 + 899_999));
