@@ -29,13 +29,7 @@ pub(crate) async fn bounded(State(state): State<AppState>, request: Request, nex
         Err(_) => return slow().into_response(),
     };
     let request = Request::from_parts(parts, Body::from(body));
-    match timeout(allowed, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            let detail = "This took too long. Repeat the request with the same Idempotency-Key.";
-            Problem::new(Kind::Unavailable, detail).because("the request timed out").into_response()
-        }
-    }
+    timeout(allowed, next.run(request)).await.unwrap_or_else(|_| out_of_time().into_response())
 }
 
 async fn read(body: Body, announced: Option<usize>) -> Result<Bytes, Problem> {
@@ -64,6 +58,11 @@ async fn drain(mut chunks: BodyDataStream) {
             return;
         }
     }
+}
+
+fn out_of_time() -> Problem {
+    let detail = "This took too long. Repeat the request with the same Idempotency-Key.";
+    Problem::new(Kind::Unavailable, detail).because("the request timed out")
 }
 
 fn too_large() -> Problem {

@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use payfleet_core::Clock;
 use payfleet_process::{Settings, SystemClock};
+use payfleet_queue::Durability;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::auth::{TOKENS_FORM, Tokens};
 use crate::secrets::WebhookSecrets;
+
+const REQUEST_TIMEOUT_MS: u64 = 10_000;
+const REPLICAS_MS: u64 = 500;
 
 /// How the producer is set up.
 #[derive(Clone)]
@@ -19,6 +23,8 @@ pub struct Config {
     pub redis_url: SecretString,
     /// What the queue's keys start with; the same for producers and workers of one fleet.
     pub queue_prefix: String,
+    /// What must hold before a request counts as accepted.
+    pub durability: Durability,
     /// Where operations are read from. It need not answer for anything to be accepted.
     pub database_url: SecretString,
     /// Who may call the API.
@@ -41,8 +47,23 @@ impl fmt::Debug for Config {
 }
 
 impl Config {
-    /// Reads `REDIS_URL`, `QUEUE_PREFIX`, `DATABASE_URL`, `API_TOKENS`, `REQUEST_TIMEOUT_MS` and the
-    /// webhook secrets. `None` where something required is missing; what, is noted in `settings`.
+    /// A producer with the defaults and no webhook secrets.
+    #[must_use]
+    pub fn new(redis_url: SecretString, database_url: SecretString, tokens: Tokens) -> Self {
+        Self {
+            redis_url,
+            queue_prefix: "payfleet".to_owned(),
+            durability: Durability::Local,
+            database_url,
+            tokens,
+            webhook_secrets: WebhookSecrets::default(),
+            request_timeout: Duration::from_millis(REQUEST_TIMEOUT_MS),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Reads `REDIS_URL`, `REDIS_REPLICAS`, `REDIS_REPLICAS_MS`, `QUEUE_PREFIX`, `DATABASE_URL`,
+    /// `API_TOKENS`, `REQUEST_TIMEOUT_MS` and the webhook secrets. `None` where something required is missing; what, is noted in `settings`.
     pub fn read(settings: &mut Settings) -> Option<Self> {
         let redis_url = url(settings, "REDIS_URL", &["redis://", "rediss://"], "redis://127.0.0.1:6379");
         let database_url = url(
@@ -56,20 +77,29 @@ impl Config {
         if !is_prefix(&queue_prefix) {
             settings.mistake("QUEUE_PREFIX", "must be 1 to 40 characters of a-z, A-Z, 0-9, '_', '-' or ':'");
         }
-        let request_timeout = settings.duration_ms("REQUEST_TIMEOUT_MS", 10_000);
+        let durability = durability(settings);
+        let request_timeout = settings.duration_ms("REQUEST_TIMEOUT_MS", REQUEST_TIMEOUT_MS);
         if request_timeout.is_zero() {
             settings.mistake("REQUEST_TIMEOUT_MS", "must be at least 1, such as 10000");
         }
         let webhook_secrets = WebhookSecrets::read(settings);
-        Some(Self {
-            redis_url: redis_url?,
-            queue_prefix,
-            database_url: database_url?,
-            tokens: tokens?,
-            webhook_secrets,
-            request_timeout,
-            clock: Arc::new(SystemClock),
-        })
+        let defaults = Self::new(redis_url?, database_url?, tokens?);
+        Some(Self { queue_prefix, durability, webhook_secrets, request_timeout, ..defaults })
+    }
+}
+
+fn durability(settings: &mut Settings) -> Durability {
+    let count = settings.or("REDIS_REPLICAS", 0);
+    let timeout: Option<u64> = settings.optional("REDIS_REPLICAS_MS");
+    match (count, timeout) {
+        (0, None) => Durability::Local,
+        (0, Some(_)) => {
+            settings.mistake("REDIS_REPLICAS_MS", "is set, but REDIS_REPLICAS is not: set both, or none");
+            Durability::Local
+        }
+        (count, timeout) => {
+            Durability::Replicas { count, timeout: Duration::from_millis(timeout.unwrap_or(REPLICAS_MS)) }
+        }
     }
 }
 
@@ -128,8 +158,9 @@ mod tests {
             ("QUEUE_PREFIX", "{hunter2}"),
             ("REQUEST_TIMEOUT_MS", "0"),
             ("STRIPE_WEBHOOK_SECRET_OLD", "hunter2"),
+            ("REDIS_REPLICAS_MS", "100"),
         ]);
-        assert_eq!(mistakes.len(), 6, "{mistakes:?}");
+        assert_eq!(mistakes.len(), 7, "{mistakes:?}");
         assert!(mistakes.iter().all(|line| !line.contains("hunter2")), "{mistakes:?}");
     }
 

@@ -15,6 +15,7 @@ mod json;
 mod observe;
 mod operations;
 mod problem;
+mod redis_check;
 mod secrets;
 mod server;
 mod state;
@@ -38,17 +39,17 @@ pub enum ServeError {
     /// The store cannot be opened as configured.
     #[error("the store cannot be used: {0}")]
     Store(#[from] payfleet_store::StoreError),
+    /// Redis answers, and what it is set to would lose accepted jobs.
+    #[error("this Redis must not be given work: {0}")]
+    UnsafeRedis(String),
 }
 
-/// Serves on `listener` until `stop`, then finishes what is under way. Stores that are away are no
-/// reason not to start, nor to stop.
+/// Opens the stores and serves on `listener` until `stop`, then finishes what is under way. Stores
+/// that are away are no reason not to start, nor to stop.
 ///
 /// # Errors
-/// [`ServeError`] where the configuration cannot be used; nothing after that ends the service.
+/// As [`AppState::open`]; nothing after that ends the service.
 pub async fn serve(config: Config, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
-    // Every request has ended after its body's time and its own, so no more is ever needed.
-    let grace = config.request_timeout.saturating_mul(2);
-    let state = AppState::open(config)?;
-    server::run(router(state), listener, stop, grace).await;
+    AppState::open(config).await?.serve(listener, stop).await;
     Ok(())
 }

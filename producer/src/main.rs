@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use payfleet_process::{Settings, TelemetrySettings, shutdown_signal, telemetry};
-use payfleet_producer::{Config, serve};
+use payfleet_producer::{AppState, Config};
 use tokio::net::TcpListener;
 
 const SETTINGS: &str = "\
@@ -30,6 +30,8 @@ under the same name with _OLD, accepted beside it while it is being replaced:
 
 Optional:
   LISTEN              address and port [127.0.0.1:8080]; port 0 takes a free one
+  REDIS_REPLICAS      how many replicas must have a job before it counts as accepted [0]
+  REDIS_REPLICAS_MS   how long to wait for them [500]; then the answer is 503
   QUEUE_PREFIX        what the queue's keys start with [payfleet]; the same for all of a fleet
   REQUEST_TIMEOUT_MS  for a body to arrive, and again for the work on it [10000]
   LOG                 what to log, such as info,payfleet_queue=debug [info]
@@ -82,13 +84,14 @@ fn read_setup(mut settings: Settings) -> Result<Setup, String> {
 
 async fn run(Setup { listen, telemetry: settings, config }: Setup) -> anyhow::Result<()> {
     let _telemetry = telemetry::init("payfleet-producer", &settings)?;
+    let state = AppState::open(config).await?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr().context("the socket has no address")?;
     // Before anybody is told that we listen, a signal must end us in an orderly way.
     let stop = shutdown_signal();
     tracing::info!(address = %address, "Listening.");
     println!("listening on http://{address}");
-    serve(config, listener, stop).await?;
+    state.serve(listener, stop).await;
     tracing::info!("Stopped.");
     Ok(())
 }

@@ -65,7 +65,7 @@ fn pair_of_secrets(settings: &mut Settings, (name, old_name): Pair) -> Vec<Secre
     let (new, old) = (settings.secret(name), settings.secret(old_name));
     match (&new, &old) {
         (None, Some(_)) => {
-            settings.mistake(old_name, format!("is set, but {name} is not: set that one, too"))
+            settings.mistake(old_name, format!("is set, but {name} is not: set that one, too"));
         }
         (Some(new), Some(old)) if new.expose_secret() == old.expose_secret() => {
             settings.mistake(old_name, format!("is the same as {name}: give the secret before it, or none"));

@@ -8,11 +8,15 @@ use payfleet_core::Clock;
 use payfleet_queue::Queue;
 use payfleet_store::Store;
 use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
-use crate::ServeError;
 use crate::auth::Tokens;
 use crate::config::Config;
+use crate::endpoints::router;
+use crate::redis_check::{NotFit, check};
 use crate::secrets::WebhookSecrets;
+use crate::{ServeError, server};
 
 /// Connections to Postgres: reads only, so few.
 const STORE_CONNECTIONS: u32 = 8;
@@ -31,21 +35,37 @@ struct Shared {
 }
 
 impl AppState {
-    /// Opens both stores, without connecting yet. Needs a running tokio runtime.
+    /// Opens both stores. Neither has to answer; but a Redis that does, and that would lose jobs by
+    /// its settings, is refused. Needs a running tokio runtime.
     ///
     /// # Errors
-    /// [`ServeError`] where a URL cannot be used.
-    pub fn open(config: Config) -> Result<Self, ServeError> {
-        let mut queue = payfleet_queue::Config::new(config.redis_url.expose_secret());
-        queue.prefix = config.queue_prefix;
+    /// [`ServeError`] where a URL cannot be used, or Redis must not be given work.
+    pub async fn open(config: Config) -> Result<Self, ServeError> {
+        let queue = Queue::open(payfleet_queue::Config {
+            prefix: config.queue_prefix,
+            durability: config.durability,
+            ..payfleet_queue::Config::new(config.redis_url.expose_secret())
+        })?;
+        match check(&queue).await {
+            Ok(warnings) => warnings.iter().for_each(|warning| tracing::warn!("Redis: {warning}.")),
+            Err(NotFit::Away(error)) => tracing::warn!(%error, "Starting without Redis: not ready yet."),
+            Err(NotFit::Unsafe(why)) => return Err(ServeError::UnsafeRedis(why)),
+        }
         Ok(Self(Arc::new(Shared {
-            queue: Queue::open(queue)?,
+            queue,
             store: Store::connect_lazy(config.database_url.expose_secret(), STORE_CONNECTIONS)?,
             tokens: config.tokens,
             webhook_secrets: config.webhook_secrets,
             request_timeout: config.request_timeout,
             clock: config.clock,
         })))
+    }
+
+    /// Serves on `listener` until `stop`, then finishes what is under way.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
+        // Every request has ended after its body's time and its own, so no more is ever needed.
+        let grace = self.request_timeout().saturating_mul(2);
+        server::run(router(self), listener, stop, grace).await;
     }
 
     pub(crate) fn queue(&self) -> &Queue {

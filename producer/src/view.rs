@@ -5,11 +5,10 @@ use payfleet_core::kinds::lifecycle::State;
 use payfleet_core::kinds::mint::{AssetMetadata, AssetType, Percent, Share};
 use payfleet_core::kinds::payout::Payout;
 use payfleet_core::kinds::{OperationKind, Request};
-use payfleet_core::{OperationId, Timestamp};
+use payfleet_core::{JobId, OperationId, Timestamp};
 use payfleet_queue::{JobView, Place};
 use payfleet_store::OperationView;
 use serde::Serialize;
-use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -110,25 +109,41 @@ fn details(state: &State) -> (Option<&str>, Option<&str>) {
     }
 }
 
+/// An operation as the queue knows it.
+#[derive(Serialize)]
+pub(crate) struct Queued {
+    operation_id: OperationId,
+    kind: OperationKind,
+    state: &'static str,
+    job: QueuedJob,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct QueuedJob {
+    id: JobId,
+    place: &'static str,
+    attempt: u32,
+    enqueued_at: String,
+}
+
 /// Shows an operation by its first job, where Postgres has no row of it or (not `asked_postgres`)
 /// could not be asked. Then a job that was ever at a worker says nothing about the operation.
-pub(crate) fn queued(id: OperationId, kind: OperationKind, job: &JobView, asked_postgres: bool) -> Value {
-    let untouched = job.job.deliveries == 0;
-    let mut shown = json!({
-        "operation_id": id,
-        "kind": kind,
-        "state": if asked_postgres || untouched { "queued" } else { "unknown" },
-        "job": {
-            "id": job.job.envelope.id,
-            "place": place(&job.place),
-            "attempt": job.job.attempt,
-            "enqueued_at": rfc3339(job.job.enqueued_at),
+pub(crate) fn queued(id: OperationId, kind: OperationKind, view: &JobView, asked_postgres: bool) -> Queued {
+    let job = &view.job;
+    Queued {
+        operation_id: id,
+        kind,
+        state: if asked_postgres || job.deliveries == 0 { "queued" } else { "unknown" },
+        job: QueuedJob {
+            id: job.envelope.id,
+            place: place(&view.place),
+            attempt: job.attempt,
+            enqueued_at: rfc3339(job.enqueued_at),
         },
-    });
-    if !asked_postgres {
-        shown["detail"] = json!("Postgres does not answer; this is what the queue knows.");
+        detail: (!asked_postgres).then_some("Postgres does not answer; this is what the queue knows."),
     }
-    shown
 }
 
 /// Where a job is, in one word. Which worker has it is none of the caller's business.

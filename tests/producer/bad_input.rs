@@ -28,7 +28,12 @@ async fn each_wrong_field_of_a_payout_is_named_and_nothing_is_enqueued() {
         ("asset as a number", with(payout(), "asset", json!(1)), "asset", "string"),
         ("unknown network", with(payout(), "network", json!("TRC20")), "network", "known networks"),
         ("another network's address", with(payout(), "address", json!(evm)), "address", "TRON"),
-        ("mistyped address", with(payout(), "address", json!("TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqn")), "address", "checksum"),
+        (
+            "mistyped address",
+            with(payout(), "address", json!("TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqn")),
+            "address",
+            "checksum",
+        ),
         ("no address", without(payout(), "address"), "address", "required"),
         ("long reference", with(payout(), "reference", json!("x".repeat(201))), "reference", "200"),
         ("control characters", with(payout(), "reference", json!("a\u{0}b")), "reference", "control"),
@@ -68,7 +73,10 @@ async fn each_wrong_field_of_a_mint_is_named_and_nothing_is_enqueued() {
             ],
         ),
         (with(mint(), "asset_metadata.purchase_price", json!(5.5)), &["asset_metadata.purchase_price"]),
-        (with(mint(), "asset_metadata.purchase_date", json!("28.02.2025")), &["asset_metadata.purchase_date"]),
+        (
+            with(mint(), "asset_metadata.purchase_date", json!("28.02.2025")),
+            &["asset_metadata.purchase_date"],
+        ),
         (with(mint(), "asset_metadata.lifespan_years", json!(-1)), &["asset_metadata.lifespan_years"]),
         (with(mint(), "asset_metadata.lifespan_years", json!("8")), &["asset_metadata.lifespan_years"]),
         (without(mint(), "asset_metadata"), &["asset_metadata"]),
@@ -153,7 +161,8 @@ async fn a_missing_or_malformed_idempotency_key_is_refused() {
 #[tokio::test]
 async fn a_missing_or_wrong_token_is_refused_whatever_else_is_right() {
     let intake = Intake::start().await;
-    let wrong = [None, Some("Bearer wrong"), Some("Bearer "), Some("Basic dG9rZW4="), Some("token-of-the-shop")];
+    let wrong =
+        [None, Some("Bearer wrong"), Some("Bearer "), Some("Basic dG9rZW4="), Some("token-of-the-shop")];
     for authorization in wrong {
         for (method, path) in [
             (Method::POST, "/v1/payouts"),

@@ -1,5 +1,6 @@
 //! What is accepted, and what a repetition is answered.
 
+use payfleet_core::job::Origin;
 use payfleet_core::kinds::{Advance, JobKind, Request};
 use payfleet_core::{JobId, OperationId, TenantId};
 use reqwest::Method;
@@ -23,20 +24,40 @@ async fn a_payout_is_answered_202_with_ids_derived_from_its_key() {
 }
 
 #[tokio::test]
-async fn the_job_carries_the_request_its_facts_and_the_callers_trace() {
+async fn the_job_carries_the_request_and_its_facts() {
     let intake = Intake::start().await;
     let answer = intake.post("/v1/mints", "mint-1", &mint()).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     let job = intake.find(JobKind::Mint, answer.body["job_id"].as_str().unwrap()).await.unwrap();
     let envelope = job.job.envelope;
     assert_eq!(envelope.kind, "mint");
+    assert_eq!(envelope.origin, Origin::Api);
     assert_eq!(envelope.facts["amount"], "6250");
     assert_eq!(envelope.facts["asset"], "USD");
     assert_eq!(envelope.facts["provider"], "trovotech");
-    assert_eq!(envelope.facts["operation_id"], answer.body["operation_id"]);
+    assert_eq!(envelope.facts["operation_id"], answer.body["operation_id"].as_str().unwrap());
     let advance: Advance = serde_json::from_str(envelope.payload.get()).unwrap();
     let Some(Request::Mint(share)) = advance.request.map(|new| new.request) else { panic!("no mint") };
     assert_eq!(share.percent.value().to_string(), "12.5");
+    intake.stop().await;
+}
+
+#[tokio::test]
+async fn the_job_goes_on_with_the_callers_trace_or_begins_one() {
+    let intake = Intake::start().await;
+    let trace_id = "0af7651916cd43dd8448eb211c80319c";
+    let mut trace_ids = Vec::new();
+    for traceparent in [format!("00-{trace_id}-b7ad6b7169203331-01"), "garbage".to_owned()] {
+        let request = intake.request(Method::POST, "/v1/payouts").header("Idempotency-Key", &traceparent);
+        let request = request.header("traceparent", &traceparent).json(&payout());
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        let job = intake.find(JobKind::Payout, answer.body["job_id"].as_str().unwrap()).await.unwrap().job;
+        let sent = job.envelope.trace.traceparent.expect("every job has a trace");
+        assert_ne!(sent, traceparent, "the job's parent is our span, not the caller's");
+        trace_ids.push(sent.split('-').nth(1).unwrap().to_owned());
+    }
+    assert_eq!(trace_ids[0], trace_id);
+    assert_ne!(trace_ids[1], trace_id);
     intake.stop().await;
 }
 
@@ -84,7 +105,8 @@ async fn another_tenant_or_endpoint_may_use_the_same_key() {
         intake.post("/v1/mints", "1", &mint()).await.body["operation_id"].to_string(),
     ];
     let request = intake.bare(Method::POST, "/v1/payouts").bearer_auth(OTHER_TOKEN);
-    let answer = Answer::of(request.header("Idempotency-Key", "1").json(&payout()).send().await.unwrap()).await;
+    let answer =
+        Answer::of(request.header("Idempotency-Key", "1").json(&payout()).send().await.unwrap()).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     ids.push(answer.body["operation_id"].to_string());
     ids.sort();

@@ -96,12 +96,19 @@ async fn what_is_not_there_not_of_this_kind_or_not_the_callers_is_404() {
 }
 
 #[tokio::test]
-async fn when_postgres_goes_away_the_queue_still_answers_for_what_it_holds() {
+async fn when_postgres_goes_away_the_queue_answers_and_says_what_it_cannot_know() {
     let mut shown = Shown::start().await;
     let new = shown.accept("/v1/payouts", JobKind::Payout, &payout()).await;
-    shown.claim(&new).await;
     shown.postgres.kill().await;
-    let answer = shown.intake.get(&format!("/v1/payouts/{}", new.id())).await;
-    assert_eq!((answer.status, &answer.body["state"]), (200, &Value::from("queued")), "{answer:?}");
+    let path = format!("/v1/payouts/{}", new.id());
+    let untouched = shown.intake.get(&path).await;
+    assert_eq!((untouched.status, &untouched.body["state"]), (200, &Value::from("queued")), "{untouched:?}");
+    assert!(untouched.body["detail"].as_str().unwrap().contains("Postgres"), "{untouched:?}");
+
+    let queue = JobKind::Payout.queue().unwrap();
+    assert_eq!(shown.intake.queue.take(&queue, "w", 1).await.unwrap().jobs.len(), 1);
+    let at_a_worker = shown.intake.get(&path).await;
+    assert_eq!(at_a_worker.body["state"], "unknown", "it may be settled by now: {at_a_worker:?}");
+    assert_eq!(at_a_worker.body["job"]["place"], "leased");
     shown.intake.stop().await;
 }

@@ -37,7 +37,7 @@ impl Intake {
         Answer::of(request.send().await.unwrap()).await
     }
 
-    pub async fn deliver_trovo(&self, secret: &str, body: &str) -> Answer {
+    pub(crate) async fn deliver_trovo(&self, secret: &str, body: &str) -> Answer {
         self.deliver("trovotech", Some(("X-TrovoTech-Signature", hmac_hex(secret, body))), body).await
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use base64::Engine;
@@ -66,7 +66,7 @@ fn check(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Verified, Rejected> {
-    let header = |name: &str| headers.get(name).map(|value| value.as_bytes());
+    let header = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
     let delivery = Delivery { provider, header: &header, body, now: state.clock().now() };
     verify(delivery, state.webhook_secrets().of(provider))
 }
