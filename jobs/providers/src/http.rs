@@ -127,6 +127,14 @@ impl Http {
     }
 }
 
+/// A client for a sandbox's own webhooks, which go wherever a test listens.
+#[cfg(feature = "sandbox")]
+pub(crate) fn plain_client() -> Option<reqwest::Client> {
+    let timeout = Duration::from_secs(10);
+    let never = reqwest::redirect::Policy::none();
+    reqwest::Client::builder().redirect(never).no_proxy().timeout(timeout).build().ok()
+}
+
 /// A header value that is never printed.
 pub(crate) fn sensitive(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;

@@ -17,6 +17,8 @@ mod http;
 mod json;
 #[cfg(feature = "client")]
 pub mod registry;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 mod signature;
 pub mod stripe;
 pub mod tatum;

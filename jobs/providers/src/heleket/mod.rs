@@ -6,6 +6,8 @@ mod answer;
 mod client;
 pub(crate) mod mapping;
 pub(crate) mod php;
+#[cfg(feature = "sandbox")]
+pub(crate) mod sandbox;
 pub(crate) mod sign;
 pub(crate) mod webhook;
 #[cfg(feature = "client")]

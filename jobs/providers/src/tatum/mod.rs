@@ -1,3 +1,5 @@
 //! Tatum: incoming crypto.
 
+#[cfg(feature = "sandbox")]
+pub(crate) mod sandbox;
 pub(crate) mod webhook;

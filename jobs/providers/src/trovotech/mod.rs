@@ -6,6 +6,8 @@ mod answer;
 mod client;
 #[cfg(feature = "client")]
 mod ledger;
+#[cfg(feature = "sandbox")]
+pub(crate) mod sandbox;
 pub(crate) mod webhook;
 #[cfg(feature = "client")]
 mod wire;

@@ -1,0 +1,88 @@
+//! The paths by which a test steers a sandbox. All begin with `_`, no provider's does.
+//!
+//! | path | what it does |
+//! |---|---|
+//! | `GET /_effects` | what really happened: `{"effects":[{reference, kind, amount, asset, destination, at, id, status}]}` |
+//! | `POST /_faults` | plans faults: `[{"path":"/v1/payout","times":1,"fault":"reset_before"}]` |
+//! | `GET /_faults` | the plans, each with how often it `fired` |
+//! | `GET /_held?at_least=N` | the paths of the calls that are held, once there are N |
+//! | `POST /_release` | lets them go |
+//! | `GET /_calls` | how often each path was called |
+//! | `POST /_emit` | sends a webhook of this provider with the given payload, rightly signed |
+//! | `GET /_deliveries` | `{"pending":0,"delivered":3}` |
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Actor;
+use super::faults::{Faults, Plan};
+use super::outbox::{Notice, Outbox};
+
+#[derive(Clone)]
+struct Control {
+    actor: Arc<dyn Actor>,
+    outbox: Arc<Outbox>,
+    faults: Arc<Faults>,
+}
+
+pub(super) fn routes(actor: Arc<dyn Actor>, outbox: Arc<Outbox>, faults: Arc<Faults>) -> Router {
+    Router::new()
+        .route("/_effects", get(effects))
+        .route("/_faults", get(planned).post(plan))
+        .route("/_held", get(held))
+        .route("/_release", post(release))
+        .route("/_calls", get(calls))
+        .route("/_emit", post(emit))
+        .route("/_deliveries", get(deliveries))
+        .with_state(Control { actor, outbox, faults })
+}
+
+async fn effects(State(control): State<Control>) -> Json<Value> {
+    Json(json!({ "effects": control.actor.effects() }))
+}
+
+async fn plan(State(control): State<Control>, Json(plans): Json<Vec<Plan>>) -> StatusCode {
+    control.faults.plan(plans);
+    StatusCode::NO_CONTENT
+}
+
+async fn planned(State(control): State<Control>) -> Json<Value> {
+    Json(json!({ "faults": control.faults.plans() }))
+}
+
+#[derive(Deserialize)]
+struct Held {
+    #[serde(default)]
+    at_least: usize,
+}
+
+async fn held(State(control): State<Control>, Query(Held { at_least }): Query<Held>) -> Json<Value> {
+    Json(json!({ "held": control.faults.held(at_least).await }))
+}
+
+async fn release(State(control): State<Control>) -> StatusCode {
+    control.faults.release();
+    StatusCode::NO_CONTENT
+}
+
+async fn calls(State(control): State<Control>) -> Json<Value> {
+    Json(json!({ "calls": control.faults.calls() }))
+}
+
+/// The payload is taken as it is written, so that a test can send any bytes.
+async fn emit(State(control): State<Control>, asked: String) -> StatusCode {
+    let payload = control.actor.payload(asked);
+    control.outbox.send(&control.actor, Notice { id: String::new(), url: None, payload });
+    StatusCode::ACCEPTED
+}
+
+async fn deliveries(State(control): State<Control>) -> Json<Value> {
+    let (pending, delivered) = control.outbox.counts();
+    Json(json!({ "pending": pending, "delivered": delivered }))
+}

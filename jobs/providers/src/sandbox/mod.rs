@@ -1,0 +1,262 @@
+//! Servers that behave like the providers: real HTTP, their own signatures, their own webhooks, and a
+//! record on disk of what really happened, which survives the sandbox being killed.
+//!
+//! Each runs on a thread and runtime of its own, so that stopping one cuts everything it had open, as
+//! a dead provider does. Every sandbox is steered by the same paths (see `control`): what happened,
+//! which faults to play, which calls to hold. There is no way to switch signatures off.
+
+mod control;
+mod faults;
+mod journal;
+mod line;
+mod outbox;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+pub(crate) use faults::Fault;
+pub(crate) use journal::Journal;
+pub(crate) use outbox::{Notice, Signed};
+use payfleet_core::{Clock, Timestamp};
+use secrecy::SecretString;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::{heleket, stripe, tatum, trovotech};
+
+/// How often time-driven changes (a payout is paid, a ledger closes) are looked for.
+const TICK: Duration = Duration::from_millis(20);
+
+/// What a sandbox is started with.
+#[derive(Clone)]
+pub struct Options {
+    /// Where its record lives; made if missing. One folder per sandbox.
+    pub dir: PathBuf,
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where its webhooks go. Without one: to the `url_callback` of the request, else nowhere.
+    pub webhook_url: Option<String>,
+    /// Signs its webhooks; for Heleket it is the payout key, which signs the requests too.
+    pub secret: SecretString,
+    /// What callers authenticate with (TrovoTech's bearer).
+    pub api_key: SecretString,
+    /// Who callers say they are (Heleket's merchant).
+    pub merchant: String,
+    /// How long a payout is in process, and until a transaction is in the ledger.
+    pub settle_after: Duration,
+    /// Whose time it goes by.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Options {
+    /// A sandbox on a free local port with the credentials `sandbox-secret`, `sandbox-api-key` and
+    /// `sandbox-merchant`, which settles at once.
+    #[must_use]
+    pub fn new(dir: PathBuf, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            dir,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            webhook_url: None,
+            secret: "sandbox-secret".into(),
+            api_key: "sandbox-api-key".into(),
+            merchant: "sandbox-merchant".to_owned(),
+            settle_after: Duration::ZERO,
+            clock,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn settle_after_ms(&self) -> i64 {
+        i64::try_from(self.settle_after.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// One thing that really happened at a sandbox, as `GET /_effects` tells it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Happened {
+    /// The caller's reference: `order_id`, `X-Request-ID`.
+    pub(crate) reference: String,
+    pub(crate) kind: &'static str,
+    pub(crate) amount: String,
+    pub(crate) asset: String,
+    pub(crate) destination: String,
+    /// Unix milliseconds.
+    pub(crate) at: i64,
+    /// The provider's id of it.
+    pub(crate) id: String,
+    /// How far it has come, in the provider's word.
+    pub(crate) status: String,
+}
+
+/// What makes a provider's sandbox that provider's.
+pub(crate) trait Actor: Send + Sync + 'static {
+    /// Its API.
+    fn routes(self: Arc<Self>) -> Router;
+
+    /// What happened, in order.
+    fn effects(&self) -> Vec<Happened>;
+
+    /// A webhook body with its signature, where this provider puts it.
+    fn sign(&self, payload: String) -> Signed;
+
+    /// Completes what a test asked to have sent into a payload of this provider.
+    fn payload(&self, asked: String) -> String {
+        asked
+    }
+
+    /// What has come about since the last call and must be told.
+    fn due(&self) -> Vec<Notice> {
+        Vec::new()
+    }
+
+    /// A notice was answered with 2xx.
+    fn delivered(&self, _notice: &str) {}
+}
+
+/// A running sandbox. Dropping it stops it.
+#[derive(Debug)]
+pub struct Sandbox {
+    addr: SocketAddr,
+    target: outbox::Target,
+    stop: Option<oneshot::Sender<()>>,
+    stopped: Option<oneshot::Receiver<()>>,
+}
+
+impl Sandbox {
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its base URL, without a final slash.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Sends its webhooks to `url` from now on, those not yet delivered too.
+    pub fn deliver_to(&self, url: &str) {
+        *locked(&self.target) = Some(url.to_owned());
+    }
+
+    /// Stops it at once, as a crash would: open calls are cut. Its record stays.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        if let Some(stopped) = self.stopped.take() {
+            // An error says that the thread has ended, which is what is waited for.
+            let _ = stopped.await;
+        }
+    }
+}
+
+/// Starts a sandbox of Heleket.
+///
+/// # Errors
+/// Where the record cannot be read or the address not be listened on.
+pub async fn start_heleket(options: Options) -> anyhow::Result<Sandbox> {
+    let actor = heleket::sandbox::Heleket::open(options.clone())?;
+    start(options, Arc::new(actor)).await
+}
+
+/// Starts a sandbox of TrovoTech and of the Bantu ledger behind it, at one URL.
+///
+/// # Errors
+/// As [`start_heleket`].
+pub async fn start_trovotech(options: Options) -> anyhow::Result<Sandbox> {
+    let actor = trovotech::sandbox::TrovoTech::open(options.clone())?;
+    start(options, Arc::new(actor)).await
+}
+
+/// Starts a sandbox of Stripe. It has no API yet; it sends the events asked for by `POST /_emit`.
+///
+/// # Errors
+/// As [`start_heleket`].
+pub async fn start_stripe(options: Options) -> anyhow::Result<Sandbox> {
+    let actor = stripe::sandbox::Stripe::new(options.clone());
+    start(options, Arc::new(actor)).await
+}
+
+/// Starts a sandbox of Tatum. It has no API yet; it sends the events asked for by `POST /_emit`.
+///
+/// # Errors
+/// As [`start_heleket`].
+pub async fn start_tatum(options: Options) -> anyhow::Result<Sandbox> {
+    let actor = tatum::sandbox::Tatum::new(options.clone());
+    start(options, Arc::new(actor)).await
+}
+
+async fn start(options: Options, actor: Arc<dyn Actor>) -> anyhow::Result<Sandbox> {
+    let target = outbox::Target::new(Mutex::new(options.webhook_url.clone()));
+    let (stop, stopping) = oneshot::channel();
+    let (ended, stopped) = oneshot::channel();
+    let (ready, listening) = oneshot::channel();
+    let (listen, shared) = (options.listen, Arc::clone(&target));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("sandbox".to_owned()).spawn(move || {
+        runtime.block_on(async move {
+            let listener = TcpListener::bind(listen).await;
+            let addr = listener
+                .as_ref()
+                .map_err(ToString::to_string)
+                .and_then(|listener| listener.local_addr().map_err(|error| error.to_string()));
+            // Nobody waits for it any more: the caller was dropped, and so is this.
+            let _ = ready.send(addr);
+            if let Ok(listener) = listener {
+                tokio::select! {
+                    () = serve(listener, actor, shared) => {}
+                    _ = stopping => {}
+                }
+            }
+        });
+        // Drops every task and with it every connection.
+        drop(runtime);
+        let _ = ended.send(());
+    })?;
+    let addr = listening.await.context("the sandbox's thread ended")?;
+    let addr = addr.map_err(|error| anyhow::anyhow!("cannot listen on {listen}: {error}"))?;
+    Ok(Sandbox { addr, target, stop: Some(stop), stopped: Some(stopped) })
+}
+
+async fn serve(listener: TcpListener, actor: Arc<dyn Actor>, target: outbox::Target) {
+    let outbox = Arc::new(outbox::Outbox::new(target));
+    let faults = Arc::new(faults::Faults::default());
+    let api = Arc::clone(&actor)
+        .routes()
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&faults), faults::play));
+    let control = control::routes(Arc::clone(&actor), Arc::clone(&outbox), faults);
+    let app = api.merge(control).into_make_service_with_connect_info::<line::Line>();
+    task(async move {
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            ticks.tick().await;
+            for notice in actor.due() {
+                outbox.send(&actor, notice);
+            }
+        }
+    });
+    // It ends with the runtime only.
+    let _ = axum::serve(line::Lines(listener), app).await;
+}
+
+/// Runs `future` on the sandbox's own runtime, which ends it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this crate may not use payfleet-process, and a sandbox's tasks have no span"
+)]
+pub(crate) fn task(future: impl Future<Output = ()> + Send + 'static) {
+    drop(tokio::spawn(future));
+}
+
+/// What a thread that panicked left behind is still the sandbox's truth.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
