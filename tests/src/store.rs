@@ -1,0 +1,102 @@
+//! A store on a fresh database, and operations to put into it.
+
+use payfleet_core::address::Network;
+use payfleet_core::kinds::mint::{AssetMetadata, AssetType, Share};
+use payfleet_core::kinds::payout::Payout;
+use payfleet_core::kinds::{NewOperation, Request};
+use payfleet_core::{AccountId, JobId, Money, OperationId, ProviderKey, TenantId};
+use payfleet_store::{Claim, ClaimRequest, Claimed, JobRef, NewIntent, Opened, Store};
+
+/// Where the payouts of tests go.
+pub const ADDRESS: &str = "TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm";
+/// Where the mints of tests go.
+pub const WALLET: &str = "GDVEU3DD4KOFECV66VIHWEZOYX4ZKR3WV27L464SIIPOU2IUI3JCZA57";
+
+/// A store on a fresh, migrated database.
+pub async fn store() -> Store {
+    Store::connect_lazy(&crate::servers::database().await, 8).expect("the URL of a test database")
+}
+
+/// A payout of 15.5 USDT under `key`.
+pub fn payout(key: &str) -> NewOperation {
+    payout_of(key, "15.5")
+}
+
+/// A payout of `amount` USDT under `key`.
+pub fn payout_of(key: &str, amount: &str) -> NewOperation {
+    let money = Money::parse_positive(amount, "USDT".parse().expect("an asset")).expect("an amount");
+    let payout = Payout { money, network: Network::Tron, address: ADDRESS.to_owned(), reference: None };
+    operation(key, Request::Payout(payout))
+}
+
+/// A mint of `percent` of `asset_id` under `key`.
+pub fn mint(key: &str, asset_id: &str, percent: &str) -> NewOperation {
+    let share = Share {
+        asset_id: asset_id.to_owned(),
+        asset_type: AssetType::Ev,
+        metadata: AssetMetadata {
+            name: "Bus 1".to_owned(),
+            model: "E-Bus".to_owned(),
+            purchase_date: "2026-01-31".to_owned(),
+            purchase_price: "90000".to_owned(),
+            lifespan_years: 10,
+        },
+        wallet: WALLET.to_owned(),
+        percent: percent.to_owned().try_into().expect("a percentage"),
+        invested: Money::parse_positive("500", "USD".parse().expect("an asset")).expect("an amount"),
+    };
+    operation(key, Request::Mint(share))
+}
+
+fn operation(key: &str, request: Request) -> NewOperation {
+    NewOperation {
+        tenant: TenantId::default(),
+        idempotency_key: key.to_owned(),
+        account: AccountId::default(),
+        request,
+    }
+}
+
+/// A job of worker `worker`.
+pub fn job(worker: &str) -> JobRef {
+    JobRef { id: JobId::named("test", &[worker.as_bytes()]), worker: worker.to_owned() }
+}
+
+/// Claims `new`, making its row.
+pub async fn claim(store: &Store, new: &NewOperation, worker: &str) -> Claimed {
+    claim_with(store, new.id(), Some(new), worker).await
+}
+
+/// Claims an operation that has a row.
+pub async fn claim_again(store: &Store, id: OperationId, worker: &str) -> Claimed {
+    claim_with(store, id, None, worker).await
+}
+
+async fn claim_with(store: &Store, id: OperationId, first: Option<&NewOperation>, worker: &str) -> Claimed {
+    let request = ClaimRequest { id, first, job: job(worker), redrive: false };
+    match store.claim(&request).await.expect("a claim") {
+        Claim::Claimed(claimed) => *claimed,
+        other => panic!("not claimed: {other:?}"),
+    }
+}
+
+/// The first intent of a claimed operation.
+pub fn intent(claimed: &Claimed) -> NewIntent {
+    let operation = &claimed.operation;
+    let (provider, action) = (operation.request.provider(), operation.request.effect().action());
+    let key = ProviderKey::derive(provider, &operation.account, operation.id, action, 1);
+    NewIntent {
+        number: 1,
+        action,
+        reference: key.prefix(32).to_owned(),
+        key,
+        request_hash: operation.request.hash(),
+        reservation: operation.request.reservation(),
+    }
+}
+
+/// Commits the first intent of a claimed operation.
+pub async fn open(store: &Store, claimed: &mut Claimed, worker: &str) -> Opened {
+    let intent = intent(claimed);
+    store.open_intent(claimed, &intent, &job(worker)).await.expect("an answer")
+}

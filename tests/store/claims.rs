@@ -1,0 +1,152 @@
+//! Who may write an operation, and what becomes of what the others knew.
+
+use payfleet_core::AccountId;
+use payfleet_core::kinds::lifecycle::{Event, State};
+use payfleet_core::outcome::OutcomeClass;
+use payfleet_core::provider::{CallOutcome, Progress, Provider, Report};
+use payfleet_store::{Claim, ClaimRequest, Delivered, Next, StoreError};
+use payfleet_tests::store::{claim, claim_again, intent, job, mint, open, payout, payout_of, store};
+
+fn report(provider_ref: &str, progress: Progress) -> Report {
+    Report {
+        provider_ref: provider_ref.to_owned(),
+        progress,
+        raw_status: "raw".to_owned(),
+        money: None,
+        destination: None,
+        network: None,
+        tx_hash: None,
+        fee: None,
+    }
+}
+
+fn accepted(provider_ref: &str) -> CallOutcome {
+    CallOutcome::Accepted { report: report(provider_ref, Progress::Pending) }
+}
+
+fn soon(_: &State) -> Next {
+    Next::After { ms: 0 }
+}
+
+#[tokio::test]
+async fn a_claimer_of_an_open_intent_finds_doubt_and_the_key_of_the_intent() {
+    let store = store().await;
+    let new = payout("k");
+    let mut first = claim(&store, &new, "a").await;
+    open(&store, &mut first, "a").await;
+    let key = first.intent.clone().unwrap().key;
+
+    let second = claim_again(&store, new.id(), "b").await;
+    assert_eq!(second.operation.state, State::InDoubt { intent: 1 });
+    assert_eq!(second.intent.unwrap().key, key);
+}
+
+#[tokio::test]
+async fn the_outcome_of_an_older_claim_changes_no_state_and_is_kept_as_evidence() {
+    let store = store().await;
+    let new = payout("k");
+    let mut zombie = claim(&store, &new, "zombie").await;
+    open(&store, &mut zombie, "zombie").await;
+    let owner = claim_again(&store, new.id(), "owner").await;
+    assert_eq!(owner.operation.state, State::InDoubt { intent: 1 });
+
+    let event = Event::Called { intent: 1, outcome: accepted("u1") };
+    let held = zombie.version;
+    let lost = store.record(&mut zombie, &job("zombie"), &event, None, &soon).await;
+    assert!(matches!(lost, Err(StoreError::LostRace { .. })), "{lost:?}");
+    store.keep_evidence(new.id(), held, 1, &accepted("u1")).await.unwrap();
+    let view = store.operation(new.id()).await.unwrap().unwrap();
+    assert_eq!(view.state, State::InDoubt { intent: 1 });
+
+    let next = claim_again(&store, new.id(), "owner").await;
+    assert_eq!(next.operation.state.provider_ref(), Some("u1"));
+    assert!(next.intent.is_none(), "the doubt is resolved, so no intent is open");
+}
+
+#[tokio::test]
+async fn another_request_under_the_same_key_changes_nothing() {
+    let store = store().await;
+    let new = payout_of("k", "15.5");
+    claim(&store, &new, "a").await;
+    let other = payout_of("k", "16.5");
+    let request = ClaimRequest { id: other.id(), first: Some(&other), job: job("b"), redrive: false };
+    assert!(matches!(store.claim(&request).await.unwrap(), Claim::Conflict));
+    assert_eq!(store.operation(new.id()).await.unwrap().unwrap().request, new.request);
+}
+
+#[tokio::test]
+async fn an_event_is_applied_once_however_often_it_is_delivered() {
+    let store = store().await;
+    let new = payout("k");
+    let mut claimed = claim(&store, &new, "a").await;
+    open(&store, &mut claimed, "a").await;
+    let event = Event::Called { intent: 1, outcome: accepted("u1") };
+    store.record(&mut claimed, &job("a"), &event, None, &soon).await.unwrap();
+
+    let polled = Event::Polled { report: report("u1", Progress::Succeeded) };
+    assert!(matches!(store.deliver(new.id(), "polled:paid", &polled).await.unwrap(), Delivered::New(_)));
+    assert!(matches!(store.deliver(new.id(), "polled:paid", &polled).await.unwrap(), Delivered::Repeated(_)));
+    let settled = claim_again(&store, new.id(), "a").await;
+    assert!(matches!(settled.operation.state, State::Settled { .. }));
+    let again = claim_again(&store, new.id(), "a").await;
+    assert_eq!(again.operation.state, settled.operation.state);
+    assert!(store.audit_ledger().await.unwrap().is_clean());
+    assert_eq!(store.balances().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_parked_operation_stays_until_an_operator_or_news_moves_it() {
+    let store = store().await;
+    let new = payout("k");
+    let mut claimed = claim(&store, &new, "a").await;
+    let parked = Next::Parked {
+        parked: payfleet_core::kinds::lifecycle::Parked::AttemptsExhausted,
+        reason: "used up".to_owned(),
+    };
+    store.set_next(&mut claimed, &parked).await.unwrap();
+    let request = |redrive| ClaimRequest { id: new.id(), first: None, job: job("b"), redrive };
+    assert!(matches!(store.claim(&request(false)).await.unwrap(), Claim::Parked { .. }));
+    assert_eq!(store.overdue(0, 10).await.unwrap().len(), 0, "the rescuer leaves it alone");
+    assert!(matches!(store.claim(&request(true)).await.unwrap(), Claim::Claimed(_)));
+    assert_eq!(store.operation(new.id()).await.unwrap().unwrap().parked, None);
+}
+
+#[tokio::test]
+async fn every_live_operation_has_a_next_wake_up() {
+    let store = store().await;
+    claim(&store, &payout("a"), "w").await;
+    let mut claimed = claim(&store, &mint("b", "asset", "5"), "w").await;
+    open(&store, &mut claimed, "w").await;
+    let outcome = CallOutcome::Failed {
+        class: OutcomeClass::Ambiguous,
+        code: "timeout".to_owned(),
+        message: "no answer".to_owned(),
+    };
+    let event = Event::Called { intent: 1, outcome };
+    store.record(&mut claimed, &job("w"), &event, None, &soon).await.unwrap();
+    assert_eq!(store.forgotten().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn events_are_matched_by_our_reference_or_the_providers() {
+    let store = store().await;
+    let new = payout("k");
+    let mut claimed = claim(&store, &new, "a").await;
+    open(&store, &mut claimed, "a").await;
+    let account = AccountId::default();
+    let ours = intent(&claimed).reference;
+    let find = |ours: Option<String>, theirs: Option<String>| {
+        let (store, account) = (store.clone(), account.clone());
+        async move {
+            store
+                .find_by_reference(Provider::Heleket, &account, ours.as_deref(), theirs.as_deref())
+                .await
+                .unwrap()
+        }
+    };
+    assert_eq!(find(Some(ours), None).await, [new.id()]);
+    assert_eq!(find(None, Some("u1".to_owned())).await, []);
+    let event = Event::Called { intent: 1, outcome: accepted("u1") };
+    store.record(&mut claimed, &job("a"), &event, None, &soon).await.unwrap();
+    assert_eq!(find(None, Some("u1".to_owned())).await, [new.id()]);
+}
