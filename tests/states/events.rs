@@ -1,0 +1,144 @@
+//! Every event there is, in every case that `apply` tells apart: whose intent it speaks of, and what
+//! the provider says.
+
+use payfleet_core::kinds::OperationKind;
+use payfleet_core::kinds::lifecycle::Event;
+use payfleet_core::outcome::OutcomeClass;
+use payfleet_core::provider::{CallOutcome, Finding, Progress, Report, UNAUTHORIZED};
+
+/// The intent that is open in the states that have one.
+pub(crate) const OPEN: i32 = 1;
+const ANOTHER: i32 = 2;
+
+/// The provider's id in the states that have one.
+pub(crate) const PROVIDER_REF: &str = "ref-1";
+
+/// The events in the order of a payment's life.
+pub(crate) const NAMES: [&str; 8] =
+    ["intent_opened", "refused", "called", "left_open", "evidence", "probed", "polled", "hinted"];
+
+/// Which of the events of one name it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct When {
+    /// What it says, in words; empty where it says nothing but its name.
+    pub(crate) what: &'static str,
+    /// It speaks of an intent that is not the open one.
+    pub(crate) another_intent: bool,
+}
+
+/// An event, and which one of its name.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    /// The event.
+    pub(crate) event: Event,
+    /// What tells it from the others of its name.
+    pub(crate) when: When,
+}
+
+fn case(event: Event, what: &'static str) -> Case {
+    Case { event, when: When { what, another_intent: false } }
+}
+
+/// Every case of every event.
+pub(crate) fn all(kind: OperationKind) -> Vec<Case> {
+    NAMES.into_iter().flat_map(|name| cases(name, kind)).collect()
+}
+
+fn cases(name: &str, kind: OperationKind) -> Vec<Case> {
+    match name {
+        "intent_opened" => of_intents(&[("", ())], |intent, ()| Event::IntentOpened { intent }),
+        "refused" => vec![case(Event::Refused { reason: "our own rule".to_owned() }, "")],
+        "called" => of_intents(&outcomes(kind), |intent, outcome| Event::Called { intent, outcome }),
+        "left_open" => of_intents(&[("", ())], |intent, ()| Event::LeftOpen { intent }),
+        "evidence" => of_intents(&outcomes(kind), |intent, outcome| Event::Evidence { intent, outcome }),
+        "probed" => of_intents(&findings(kind), |intent, finding| Event::Probed { intent, finding }),
+        "polled" => of_report(kind, |report| Event::Polled { report }),
+        "hinted" => of_report(kind, |report| Event::Hinted { report }),
+        _ => panic!("no event is called {name}"),
+    }
+}
+
+/// Stops compiling when an event is added, which `NAMES` and `cases` must then learn.
+const _: fn(&Event) = |event| match event {
+    Event::IntentOpened { .. }
+    | Event::Refused { .. }
+    | Event::Called { .. }
+    | Event::LeftOpen { .. }
+    | Event::Evidence { .. }
+    | Event::Probed { .. }
+    | Event::Polled { .. }
+    | Event::Hinted { .. } => (),
+};
+
+/// `event` with each of `tellings`, of the open intent and of another.
+fn of_intents<T: Clone>(tellings: &[(&'static str, T)], event: impl Fn(i32, T) -> Event) -> Vec<Case> {
+    let of = |intent: i32| tellings.iter().map(move |(what, telling)| (intent, *what, telling.clone()));
+    let case_of = |(intent, what, telling)| Case {
+        event: event(intent, telling),
+        when: When { what, another_intent: intent == ANOTHER },
+    };
+    of(OPEN).chain(of(ANOTHER)).map(case_of).collect()
+}
+
+/// How a call can end.
+fn outcomes(kind: OperationKind) -> Vec<(&'static str, CallOutcome)> {
+    let failed = |what, class, code: &str| {
+        let message = "the provider's words".to_owned();
+        (what, CallOutcome::Failed { class, code: code.to_owned(), message })
+    };
+    let accepted = reports(kind).into_iter().map(|(what, report)| (what, CallOutcome::Accepted { report }));
+    let failures = [
+        failed("error: retryable", OutcomeClass::Retryable, "code"),
+        failed("error: rate limited", OutcomeClass::RateLimited { retry_after_ms: None }, "code"),
+        failed("error: terminal", OutcomeClass::Terminal, "code"),
+        failed("error: credentials refused", OutcomeClass::Terminal, UNAUTHORIZED),
+        failed("error: ambiguous", OutcomeClass::Ambiguous, "code"),
+    ];
+    accepted.chain(failures).collect()
+}
+
+/// What a probe can find.
+fn findings(kind: OperationKind) -> Vec<(&'static str, Finding)> {
+    let mut findings: Vec<(&'static str, Finding)> =
+        reports(kind).into_iter().map(|(what, report)| (what, Finding::Found { report })).collect();
+    findings.push(("never happened", Finding::NeverHappened));
+    findings.push(("still unknown", Finding::StillUnknown { reason: "timeout".to_owned() }));
+    findings
+}
+
+fn of_report(kind: OperationKind, event: impl Fn(Report) -> Event) -> Vec<Case> {
+    reports(kind).into_iter().map(|(what, report)| case(event(report), what)).collect()
+}
+
+/// What a provider can say. What differs from what was asked depends on what a kind compares: both
+/// compare where it went.
+fn reports(kind: OperationKind) -> Vec<(&'static str, Report)> {
+    let failed = Progress::Failed { reason: "cancelled there".to_owned() };
+    let differs = match kind {
+        OperationKind::Payout => "another amount, network or address than asked",
+        OperationKind::Mint => "another wallet than asked",
+    };
+    let elsewhere = Report { destination: Some("elsewhere".to_owned()), ..report(Progress::Succeeded) };
+    let unrelated = Report { provider_ref: "ref-2".to_owned(), ..report(Progress::Succeeded) };
+    vec![
+        ("pending", report(Progress::Pending)),
+        ("succeeded", report(Progress::Succeeded)),
+        ("failed", report(failed)),
+        ("unknown status", report(Progress::Unknown)),
+        (differs, elsewhere),
+        ("succeeded under another provider id", unrelated),
+    ]
+}
+
+fn report(progress: Progress) -> Report {
+    Report {
+        provider_ref: PROVIDER_REF.to_owned(),
+        progress,
+        raw_status: "raw".to_owned(),
+        money: None,
+        destination: None,
+        network: None,
+        tx_hash: None,
+        fee: None,
+    }
+}

@@ -1,0 +1,97 @@
+//! Writes the state diagrams of payout and mint from the code that moves them, and fails when the
+//! committed ones in docs/states differ: a diagram that can rot is worse than none.
+//! `UPDATE_DOCS=1 cargo test -p payfleet-tests --test states` renews them.
+
+mod events;
+mod page;
+mod pairs;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use payfleet_core::kinds::OperationKind;
+use payfleet_core::kinds::lifecycle::State;
+
+use crate::pairs::{Pair, Step};
+
+#[test]
+fn the_committed_state_diagrams_are_what_the_code_does() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/states");
+    let update = std::env::var_os("UPDATE_DOCS").is_some();
+    for kind in OperationKind::ALL {
+        let page = page::render(kind);
+        let path = folder.join(format!("{}.md", kind.as_str()));
+        if update {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&path, &page).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == page,
+            "docs/states/{}.md is not what the code does; look at the change, then \
+             run UPDATE_DOCS=1 cargo test -p payfleet-tests --test states",
+            kind.as_str()
+        );
+    }
+}
+
+#[test]
+fn every_state_and_every_event_appears_on_every_page() {
+    for kind in OperationKind::ALL {
+        let page = page::render(kind);
+        for state in pairs::states() {
+            assert!(page.contains(&format!("## {}\n", state.name())), "{kind:?} {}", state.name());
+        }
+        for name in events::NAMES {
+            assert!(page.contains(&format!("`{name}`")), "{kind:?} {name}");
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_event_is_tried_in_every_state() {
+    let pairs = pairs::all(OperationKind::Payout);
+    for state in pairs::states() {
+        let of_state = pairs.iter().filter(|pair| pair.state == state.name());
+        let tried: BTreeSet<&str> = of_state.map(|pair| pair.event).collect();
+        assert_eq!(tried, BTreeSet::from(events::NAMES), "{}", state.name());
+    }
+}
+
+#[test]
+fn every_state_can_be_reached_from_requested() {
+    for kind in OperationKind::ALL {
+        let edges = pairs::edges(&pairs::all(kind));
+        let mut reached = BTreeSet::from([State::Requested.name()]);
+        while let Some(next) = edges.keys().find(|(from, to)| reached.contains(from) && !reached.contains(to))
+        {
+            reached.insert(next.1);
+        }
+        let known: BTreeSet<&str> = pairs::states().iter().map(State::name).collect();
+        assert_eq!(reached, known, "{kind:?}");
+    }
+}
+
+#[test]
+fn no_edge_leaves_a_final_state_and_some_edge_leaves_every_other() {
+    for kind in OperationKind::ALL {
+        let edges = pairs::edges(&pairs::all(kind));
+        for state in pairs::states() {
+            let leaves = edges.keys().any(|(from, _)| *from == state.name());
+            let may_stay = matches!(state, State::Quarantined { .. }) || state.is_final();
+            assert_eq!(leaves, !may_stay, "{kind:?} {}", state.name());
+        }
+    }
+}
+
+#[test]
+fn a_changed_answer_changes_the_page() {
+    let pairs = pairs::all(OperationKind::Payout);
+    let mut changed: Vec<Pair> = pairs.clone();
+    let legal = changed.iter_mut().find(|pair| pair.step != Step::Illegal).unwrap();
+    legal.step = Step::Illegal;
+    assert_ne!(
+        page::of_pairs(OperationKind::Payout, &pairs),
+        page::of_pairs(OperationKind::Payout, &changed)
+    );
+}

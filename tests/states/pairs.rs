@@ -1,0 +1,147 @@
+//! Every (state, event) pair with what `apply` makes of it: the data behind a page.
+
+use std::collections::BTreeMap;
+
+use payfleet_core::Money;
+use payfleet_core::address::Network;
+use payfleet_core::ids::{AccountId, OperationId, TenantId};
+use payfleet_core::kinds::lifecycle::{Operation, Outcome, Plan, State};
+use payfleet_core::kinds::mint::{AssetMetadata, AssetType, Percent, Share};
+use payfleet_core::kinds::payout::Payout;
+use payfleet_core::kinds::{OperationKind, Request};
+
+use crate::events::{self, Case, OPEN, PROVIDER_REF, When};
+
+/// What an event does in a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It cannot happen there.
+    Illegal,
+    /// It can.
+    Legal {
+        /// The state afterwards; none when it stays.
+        to: Option<&'static str>,
+        /// What is written beside it, in words.
+        also: Vec<&'static str>,
+    },
+}
+
+/// One state, one case of one event.
+#[derive(Clone, Debug)]
+pub(crate) struct Pair {
+    /// The state before.
+    pub(crate) state: &'static str,
+    /// The event's name.
+    pub(crate) event: &'static str,
+    /// Which case of that event.
+    pub(crate) when: When,
+    /// What it does.
+    pub(crate) step: Step,
+}
+
+/// Every state, in the order of a payment's life. The match stops compiling when one is added.
+pub(crate) fn states() -> Vec<State> {
+    let provider_ref = || PROVIDER_REF.to_owned();
+    let after = |state: &State| match state {
+        State::Requested => Some(State::Submitting { intent: OPEN }),
+        State::Submitting { .. } => Some(State::Retrying { intent: OPEN }),
+        State::Retrying { .. } => Some(State::InDoubt { intent: OPEN }),
+        State::InDoubt { .. } => Some(State::Accepted { provider_ref: provider_ref(), tx_hash: None }),
+        State::Accepted { .. } => {
+            Some(State::Quarantined { provider_ref: provider_ref(), difference: "amount".to_owned() })
+        }
+        State::Quarantined { .. } => Some(State::Settled { provider_ref: provider_ref() }),
+        State::Settled { .. } => Some(State::Failed { reason: "refused".to_owned() }),
+        State::Failed { .. } => None,
+    };
+    std::iter::successors(Some(State::Requested), after).collect()
+}
+
+/// What the executor does in `state`, in words.
+pub(crate) fn plan(kind: OperationKind, state: &State) -> &'static str {
+    match operation(kind, state.clone()).plan() {
+        Plan::Open { .. } => "save a new intent, then call the provider",
+        Plan::Again { .. } => "call again under the same intent and key",
+        Plan::Resolve { .. } => "find out what became of the open intent, before anything else",
+        Plan::Confirm => "ask the provider until it says something final",
+        Plan::Park { .. } => "park: only a person can go on",
+        Plan::Rest => "nothing is left to do",
+    }
+}
+
+/// Every pair of `kind`.
+pub(crate) fn all(kind: OperationKind) -> Vec<Pair> {
+    let cases = events::all(kind);
+    let of_state =
+        |state: State| -> Vec<Pair> { cases.iter().map(|case| pair(kind, &state, case)).collect() };
+    states().into_iter().flat_map(of_state).collect()
+}
+
+/// From one state to another, by the names of the events that do it.
+pub(crate) fn edges(pairs: &[Pair]) -> BTreeMap<(&'static str, &'static str), Vec<&'static str>> {
+    let mut edges: BTreeMap<_, Vec<&'static str>> = BTreeMap::new();
+    for pair in pairs {
+        let Step::Legal { to: Some(to), .. } = &pair.step else { continue };
+        let events = edges.entry((pair.state, *to)).or_default();
+        if !events.contains(&pair.event) {
+            events.push(pair.event);
+        }
+    }
+    edges
+}
+
+fn pair(kind: OperationKind, state: &State, case: &Case) -> Pair {
+    let step = match operation(kind, state.clone()).apply(&case.event) {
+        Err(_) => Step::Illegal,
+        Ok(applied) => Step::Legal {
+            to: (applied.state.name() != state.name()).then(|| applied.state.name()),
+            also: also(&applied.outcome),
+        },
+    };
+    Pair { state: state.name(), event: case.event.name(), when: case.when.clone(), step }
+}
+
+fn also(outcome: &Outcome) -> Vec<&'static str> {
+    let Outcome { movement, discrepancy, releases_reservation, look_now } = outcome;
+    [
+        (movement.is_some(), "posts a movement"),
+        (discrepancy.is_some(), "records a discrepancy"),
+        (*releases_reservation, "releases the reservation"),
+        (*look_now, "looks at the provider now"),
+    ]
+    .into_iter()
+    .filter_map(|(happens, words)| happens.then_some(words))
+    .collect()
+}
+
+fn operation(kind: OperationKind, state: State) -> Operation {
+    let tenant = TenantId::default();
+    let id = OperationId::derive(&tenant, kind.endpoint(), "key");
+    Operation { id, tenant, account: AccountId::default(), request: request(kind), state }
+}
+
+fn request(kind: OperationKind) -> Request {
+    let money = Money::parse_positive("15.5", "USDT".parse().unwrap()).unwrap();
+    match kind {
+        OperationKind::Payout => Request::Payout(Payout {
+            money,
+            network: Network::Tron,
+            address: "address".to_owned(),
+            reference: None,
+        }),
+        OperationKind::Mint => Request::Mint(Share {
+            asset_id: "asset".to_owned(),
+            asset_type: AssetType::Battery,
+            metadata: AssetMetadata {
+                name: "name".to_owned(),
+                model: "model".to_owned(),
+                purchase_date: "2025-01-01".to_owned(),
+                purchase_price: "1".to_owned(),
+                lifespan_years: 1,
+            },
+            wallet: "wallet".to_owned(),
+            percent: Percent::try_from("10".to_owned()).unwrap(),
+            invested: money,
+        }),
+    }
+}
