@@ -29,7 +29,7 @@ local function reap_one(id, record, lease)
   make_ready('LPUSH', id, lease.priority, lease.ready_ms)
 end
 
--- From the last to the first, so that those who waited longest end up in front.
+-- From the last leased to the first, so that those who waited longest end up in front.
 local function reap()
   local ids = redis.call('ZRANGE', LEASED, '-inf', now, 'BYSCORE', 'LIMIT', 0, reap_limit)
   if #ids == 0 then return end
@@ -37,7 +37,10 @@ local function reap()
   local records = redis.call('HMGET', JOBS, unpack(ids))
   redis.call('ZREM', LEASED, unpack(ids))
   redis.call('HDEL', LEASES, unpack(ids))
-  for i = #ids, 1, -1 do reap_one(ids[i], records[i], read_lease(leases[i])) end
+  local order = {}
+  for i = 1, #ids do order[i] = { id = ids[i], record = records[i], lease = read_lease(leases[i]) } end
+  table.sort(order, function(a, b) return a.lease.token > b.lease.token end)
+  for _, lost in ipairs(order) do reap_one(lost.id, lost.record, lost.lease) end
 end
 
 local function promote()

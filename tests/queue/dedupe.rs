@@ -1,0 +1,61 @@
+//! One key, one job.
+
+use payfleet_queue::{Enqueued, Outcome};
+
+use crate::world::{World, id, keyed};
+
+#[tokio::test]
+async fn the_same_key_finds_its_job_and_another_body_is_a_conflict() {
+    let world = World::new().await;
+    let first = keyed(world.job(1), "order-1", "body");
+    assert_eq!(world.queue.enqueue(&[first]).await.unwrap(), [Enqueued::Created(id(1))]);
+    let again = keyed(world.job(2), "order-1", "body");
+    let other = keyed(world.job(3), "order-1", "another body");
+    let answers = world.queue.enqueue(&[again, other]).await.unwrap();
+    assert_eq!(answers, [Enqueued::Existing(id(1)), Enqueued::Conflict(id(1))]);
+    assert_eq!(world.stats().await.ready, 1);
+}
+
+#[tokio::test]
+async fn a_key_twice_in_one_batch_makes_one_job() {
+    let world = World::new().await;
+    let batch = [
+        keyed(world.job(1), "k", "body"),
+        keyed(world.job(2), "k", "body"),
+        keyed(world.job(3), "k", "other"),
+    ];
+    let answers = world.queue.enqueue(&batch).await.unwrap();
+    assert_eq!(answers, [Enqueued::Created(id(1)), Enqueued::Existing(id(1)), Enqueued::Conflict(id(1))]);
+    assert_eq!(world.stats().await.ready, 1);
+}
+
+#[tokio::test]
+async fn a_key_is_remembered_for_a_day_whatever_becomes_of_its_job() {
+    let mut world = World::new().await;
+    world.enqueue(&[keyed(world.job(1), "k", "body"), keyed(world.job(2), "gone", "body")]).await;
+    assert!(world.queue.cancel(&world.name, id(2)).await.unwrap());
+    world.settle(world.take_one().await.lease, Outcome::done()).await;
+
+    let again = [keyed(world.job(3), "k", "body"), keyed(world.job(4), "gone", "body")];
+    let answers = world.queue.enqueue(&again).await.unwrap();
+    assert_eq!(answers, [Enqueued::Existing(id(1)), Enqueued::Existing(id(2))]);
+    let key = world.key("dedupe:k");
+    let left: i64 = redis::cmd("PTTL").arg(key).query_async(&mut world.redis).await.unwrap();
+    assert!((86_000_000..=86_400_000).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn a_job_that_lives_anywhere_in_the_queue_is_not_made_again() {
+    let world = World::new().await;
+    let mut delayed = world.job(2);
+    delayed.delay_ms = 1_000;
+    world.enqueue(&[world.job(1), delayed]).await;
+    let leased = world.take_one().await;
+    let existing = [Enqueued::Existing(id(1)), Enqueued::Existing(id(2))];
+    assert_eq!(world.queue.enqueue(&[world.job(1), world.job(2)]).await.unwrap(), existing);
+    world.settle(leased.lease, Outcome::Dead { failure: crate::world::failure("x") }).await;
+    assert_eq!(world.queue.enqueue(&[world.job(1)]).await.unwrap(), existing[..1]);
+    // Archived, its id is free again.
+    world.queue.remove_dead(&world.name, &[id(1)]).await.unwrap();
+    assert_eq!(world.queue.enqueue(&[world.job(1)]).await.unwrap(), [Enqueued::Created(id(1))]);
+}

@@ -1,0 +1,17 @@
+//! The queue on a real Redis: what is promised of jobs, leases, retries, deaths and outages.
+//! Time is a key that the tests step.
+
+mod backend;
+mod deaths;
+mod dedupe;
+mod durability;
+mod enqueue;
+mod expiry;
+mod inspect;
+mod outage;
+mod settle;
+mod shutdown;
+mod take;
+mod unreadable;
+mod wake;
+mod world;
