@@ -1,0 +1,7 @@
+//! The subcommands, one file each.
+
+pub(crate) mod dlq;
+pub(crate) mod hash_token;
+pub(crate) mod migrate;
+pub(crate) mod show;
+mod stores;

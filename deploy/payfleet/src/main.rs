@@ -1,0 +1,56 @@
+//! `payfleet`: the operator's command.
+
+mod commands;
+mod dev;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  payfleet dev                       a whole fleet on this machine, with sandboxes for providers
+  payfleet dev --once --json         a finite demo that fails unless everything settles and balances
+  payfleet migrate                   brings the database of DATABASE_URL up to date
+  payfleet dlq list                  what died, newest first
+  payfleet dlq show JOB              one dead letter: what it was, why it died, did money move
+  payfleet dlq retry JOB             gives it back to the workers
+  payfleet hash-token                makes an API token and the line that configures it";
+
+/// The operator's command of Payfleet, a durable worker fleet for moving money.
+#[derive(Parser)]
+#[command(name = "payfleet", version, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs a whole fleet on this machine: Redis, Postgres, sandboxes, producer, workers, demo traffic
+    Dev(dev::Options),
+    /// Creates the database if there is none, and brings it up to date
+    Migrate(commands::migrate::Options),
+    /// Dead letters: jobs that will not be tried again by themselves
+    #[command(subcommand)]
+    Dlq(commands::dlq::Command),
+    /// Makes an API token, or hashes the one on stdin, for the producer
+    HashToken(commands::hash_token::Options),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Dev(options) => dev::run(options).await,
+        Command::Migrate(options) => commands::migrate::run(&options).await,
+        Command::Dlq(command) => commands::dlq::run(command).await,
+        Command::HashToken(options) => commands::hash_token::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("payfleet: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
