@@ -1,0 +1,174 @@
+//! What the tests share: a clock set by hand, a sandbox with a client for it, and its control paths.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use payfleet_core::address::Network;
+use payfleet_core::ids::AccountId;
+use payfleet_core::provider::{Action, CallOutcome, Effect, Provider, Report};
+use payfleet_core::{Clock, Money, OperationId, OutcomeClass, ProviderKey, TenantId, Timestamp};
+use payfleet_providers::sandbox::{self, Options, Sandbox};
+use payfleet_providers::{Client, Clients, Reply, heleket, trovotech};
+use serde_json::Value;
+
+/// Where the tests' time begins: a whole second.
+pub(crate) const START_MS: i64 = 1_780_000_000_000;
+/// How long the sandboxes take to settle, by that clock.
+pub(crate) const SETTLE_MS: i64 = 10_000;
+
+/// A clock that moves when it is told to.
+#[derive(Clone)]
+pub(crate) struct Hand(Arc<AtomicI64>);
+
+impl Hand {
+    pub(crate) fn advance_ms(&self, ms: i64) {
+        self.0.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_ms(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A sandbox, a client of it, and the time both live in.
+pub(crate) struct Bench {
+    pub(crate) provider: Provider,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) clients: Clients,
+    pub(crate) clock: Hand,
+    pub(crate) options: Options,
+    _dir: tempfile::TempDir,
+}
+
+impl Bench {
+    pub(crate) async fn start(provider: Provider) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Hand(Arc::new(AtomicI64::new(START_MS)));
+        let mut options = Options::new(PathBuf::from(dir.path()), Arc::new(clock.clone()));
+        options.settle_after = Duration::from_millis(u64::try_from(SETTLE_MS).unwrap());
+        let sandbox = run(provider, options.clone()).await;
+        let clients = clients(&sandbox.url(), |_| {});
+        Self { provider, sandbox, clients, clock, options, _dir: dir }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        self.clients.of(self.provider).unwrap()
+    }
+
+    /// Kills the sandbox and starts it again where it was, on the same record.
+    pub(crate) async fn restart(mut self) -> Self {
+        self.options.listen = self.sandbox.addr();
+        self.sandbox.stop().await;
+        self.sandbox = run(self.provider, self.options.clone()).await;
+        self
+    }
+
+    pub(crate) async fn plan(&self, path: &str, fault: Value) {
+        let plan = serde_json::json!([{ "path": path, "fault": fault }]);
+        let sent = http().post(self.control("_faults")).json(&plan).send().await.unwrap();
+        assert!(sent.status().is_success(), "{fault}: {}", sent.status());
+    }
+
+    /// A fault that did not fire has shown nothing.
+    pub(crate) async fn all_faults_fired(&self) {
+        for plan in self.read("_faults").await["faults"].as_array().unwrap() {
+            assert_eq!(plan["fired"], plan["times"], "{plan}");
+        }
+    }
+
+    pub(crate) async fn effects(&self) -> Vec<Value> {
+        self.read("_effects").await["effects"].as_array().unwrap().clone()
+    }
+
+    pub(crate) async fn read(&self, what: &str) -> Value {
+        http().get(self.control(what)).send().await.unwrap().json().await.unwrap()
+    }
+
+    pub(crate) async fn tell(&self, what: &str, body: impl Into<String>) {
+        let sent = http().post(self.control(what)).body(body.into()).send().await.unwrap();
+        assert!(sent.status().is_success());
+    }
+
+    fn control(&self, what: &str) -> String {
+        format!("{}/{what}", self.sandbox.url())
+    }
+}
+
+async fn run(provider: Provider, options: Options) -> Sandbox {
+    match provider {
+        Provider::Stripe => sandbox::start_stripe(options).await,
+        Provider::Tatum => sandbox::start_tatum(options).await,
+        Provider::Heleket => sandbox::start_heleket(options).await,
+        Provider::TrovoTech => sandbox::start_trovotech(options).await,
+    }
+    .unwrap()
+}
+
+/// Clients of a sandbox at `url`, after `change` had its way with Heleket's settings.
+pub(crate) fn clients(url: &str, change: impl FnOnce(&mut heleket::Config)) -> Clients {
+    let fast = NonZeroU32::new(10_000).unwrap();
+    let mut heleket =
+        heleket::Config::new(url.to_owned(), "sandbox-merchant".to_owned(), "sandbox-secret".into());
+    (heleket.allow_private, heleket.per_second) = (true, fast);
+    change(&mut heleket);
+    let mut trovotech = trovotech::Config::new(
+        url.to_owned(),
+        "sandbox-api-key".into(),
+        "issuer-1".to_owned(),
+        url.to_owned(),
+    );
+    (trovotech.allow_private, trovotech.per_second) = (true, fast);
+    Clients::new(Some(heleket), Some(trovotech)).unwrap()
+}
+
+pub(crate) fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// The key of the first intent of an operation called `name`.
+pub(crate) fn key(provider: Provider, name: &str) -> ProviderKey {
+    let operation = OperationId::derive(&TenantId::default(), "/v1/tests", name);
+    ProviderKey::derive(provider, &AccountId::default(), operation, Action::Payout, 1)
+}
+
+pub(crate) fn payout(amount: &str) -> Effect {
+    Effect::Payout {
+        money: Money::parse_positive(amount, "USDT".parse().unwrap()).unwrap(),
+        network: Network::Tron,
+        address: "TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm".to_owned(),
+    }
+}
+
+pub(crate) fn mint(percent: &str) -> Effect {
+    let share = serde_json::json!({
+        "asset_id": "ev-1",
+        "asset_type": "EV",
+        "metadata": {
+            "name": "Bus 7", "type": "Model B", "purchase_date": "2026-01-31",
+            "purchase_price": "41000.50", "lifespan_years": 8,
+        },
+        "wallet": "GDVEU3DD4KOFECV66VIHWEZOYX4ZKR3WV27L464SIIPOU2IUI3JCZA57",
+        "percent": percent,
+        "invested": { "amount": "1250.50", "asset": "NGN" },
+    });
+    Effect::Mint(serde_json::from_value(share).unwrap())
+}
+
+pub(crate) fn accepted(reply: Reply) -> Report {
+    match reply.outcome {
+        CallOutcome::Accepted { report } => report,
+        CallOutcome::Failed { code, message, .. } => panic!("{code}: {message}"),
+    }
+}
+
+pub(crate) fn failed(reply: Reply) -> (OutcomeClass, String) {
+    match reply.outcome {
+        CallOutcome::Failed { class, code, .. } => (class, code),
+        CallOutcome::Accepted { report } => panic!("accepted: {report:?}"),
+    }
+}

@@ -1,0 +1,9 @@
+//! Our clients against the sandboxes, over real connections: what each answer, each fault and each
+//! webhook comes to, and what really happened at the provider.
+
+mod bench;
+mod heleket;
+mod record;
+mod transport;
+mod trovotech;
+mod webhooks;
