@@ -90,6 +90,11 @@ impl Intake {
         self.stop.cancel();
     }
 
+    /// Whether the producer has stopped.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.service.is_finished()
+    }
+
     /// Waits until it accepts no more connections.
     pub(crate) async fn until_refusing(&self) {
         while TcpStream::connect(&self.address).await.is_ok() {

@@ -44,6 +44,23 @@ async fn a_body_over_the_cap_is_413_and_the_sender_can_read_it() {
 }
 
 #[tokio::test]
+async fn a_sender_that_listens_only_once_it_has_sent_everything_reads_the_413_too() {
+    let intake = Intake::start().await;
+    let mut stream = TcpStream::connect(&intake.address).await.unwrap();
+    let head = "POST /v1/payouts HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for _ in 0..10 {
+        stream.write_all(&[b' '; 100_000]).await.unwrap();
+        // Meanwhile the producer has time to hang up, if it would.
+        assert_eq!(intake.get("/healthz").await.status, 200);
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    intake.stop().await;
+}
+
+#[tokio::test]
 async fn the_longest_webhook_fits_into_its_job() {
     let intake = Intake::start().await;
     let frame = r#"{"event_type":"payout.completed","data":{"payout_id":"PO_1","tx_hash":""}}"#;
@@ -129,6 +146,7 @@ async fn a_request_under_way_is_finished_before_the_producer_stops() {
     assert!(go_on.starts_with(b"HTTP/1.1 100"), "{go_on:?}");
     intake.stop_soon();
     intake.until_refusing().await;
+    assert!(!intake.has_ended(), "it waits for the request under way");
     stream.write_all(body.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
