@@ -2,7 +2,7 @@
 //!
 //! | path | what it does |
 //! |---|---|
-//! | `GET /_effects` | what really happened: `{"effects":[{reference, kind, amount, asset, destination, at, id, status}]}` |
+//! | `GET /_effects?at_least=N` | what really happened, once there are N: `{"effects":[{reference, kind, amount, asset, destination, at, id, status}]}` |
 //! | `POST /_faults` | plans faults: `[{"path":"/v1/payout","times":1,"fault":"reset_before"}]` |
 //! | `GET /_faults` | the plans, each with how often it `fired` |
 //! | `GET /_held?at_least=N` | the paths of the calls that are held, once there are N |
@@ -20,9 +20,9 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Actor;
 use super::faults::{Faults, Plan};
 use super::outbox::{Notice, Outbox};
+use super::{Actor, TICK};
 
 #[derive(Clone)]
 struct Control {
@@ -43,8 +43,22 @@ pub(super) fn routes(actor: Arc<dyn Actor>, outbox: Arc<Outbox>, faults: Arc<Fau
         .with_state(Control { actor, outbox, faults })
 }
 
-async fn effects(State(control): State<Control>) -> Json<Value> {
-    Json(json!({ "effects": control.actor.effects() }))
+/// How many of something a caller waits for.
+#[derive(Deserialize)]
+struct AtLeast {
+    #[serde(default)]
+    at_least: usize,
+}
+
+async fn effects(State(control): State<Control>, Query(AtLeast { at_least }): Query<AtLeast>) -> Json<Value> {
+    let mut ticks = tokio::time::interval(TICK);
+    loop {
+        let effects = control.actor.effects();
+        if effects.len() >= at_least {
+            return Json(json!({ "effects": effects }));
+        }
+        ticks.tick().await;
+    }
 }
 
 async fn plan(State(control): State<Control>, Json(plans): Json<Vec<Plan>>) -> StatusCode {
@@ -56,13 +70,7 @@ async fn planned(State(control): State<Control>) -> Json<Value> {
     Json(json!({ "faults": control.faults.plans() }))
 }
 
-#[derive(Deserialize)]
-struct Held {
-    #[serde(default)]
-    at_least: usize,
-}
-
-async fn held(State(control): State<Control>, Query(Held { at_least }): Query<Held>) -> Json<Value> {
+async fn held(State(control): State<Control>, Query(AtLeast { at_least }): Query<AtLeast>) -> Json<Value> {
     Json(json!({ "held": control.faults.held(at_least).await }))
 }
 

@@ -3,6 +3,8 @@
 #[cfg(feature = "client")]
 mod answer;
 #[cfg(feature = "client")]
+pub mod bantupay;
+#[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "client")]
 mod ledger;
