@@ -18,8 +18,8 @@ Settings are environment variables. Every mistake in them is reported at once, w
 Required:
   REDIS_URL      where jobs go: redis://127.0.0.1:6379, rediss://user:password@host:6380/0
   DATABASE_URL   where operations are read from: postgres://payfleet@127.0.0.1:5432/payfleet
-  API_TOKENS     who may call: name:tenant:sha256hex, comma-separated; sha256hex is what
-                 `printf %s TOKEN | sha256sum` prints. Example: shop:default:9f86d0...0f00a08
+  API_TOKENS     who may call: name:tenant:sha256hex, comma-separated; `payfleet hash-token` makes
+                 one, sha256hex is the SHA-256 of the token. Example: shop:default:9f86d0...0f00a08
 
 Webhook secrets; without one, the provider's webhooks are answered 503. Each may have a second one
 under the same name with _OLD, accepted beside it while it is being replaced:
