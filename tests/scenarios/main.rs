@@ -1,1 +1,8 @@
-//! Whole fleets.
+//! Whole fleets: from HTTP to provider and ledger.
+
+mod dead_letters;
+mod doubt;
+mod happy;
+mod outages;
+mod reconciliation;
+mod webhooks;

@@ -4,3 +4,4 @@
 pub mod binaries;
 pub mod servers;
 pub mod store;
+pub mod world;

@@ -17,7 +17,8 @@ const TRIES: u32 = 5;
 pub(crate) type InTransaction<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
 
 impl Store {
-    /// Runs `body` in a transaction called `name`.
+    /// Runs `body` in a transaction called `name`, in a span of its own.
+    #[tracing::instrument(name = "postgres.transaction", skip_all, fields(db.transaction = name))]
     pub(crate) async fn transaction<I, T, F>(
         &self,
         name: &'static str,

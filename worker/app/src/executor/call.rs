@@ -10,6 +10,7 @@ use payfleet_core::{OutcomeClass, ProviderKey};
 use payfleet_providers::{Client, Reply};
 use payfleet_queue::Outcome;
 use payfleet_store::{Attempt, NewIntent, Next, Opened, Purpose, StoreError};
+use tracing::Instrument;
 
 use super::{Executor, Running, Step, parked_outcome, settle_with};
 use crate::jobs;
@@ -40,7 +41,7 @@ impl Executor {
             }
         }
         let started = Instant::now();
-        let reply = client.call(effect, &intent.key).await;
+        let reply = client.call(effect, &intent.key).instrument(provider_span(running, "call")).await;
         let attempt = attempt_of(number, &reply, started.elapsed());
         log_call(running, &attempt);
         self.save_outcome(running, reply.outcome, &attempt).await
@@ -163,6 +164,12 @@ fn parks(outcome: &CallOutcome, exhausted: bool) -> Option<(Parked, String)> {
         | OutcomeClass::Terminal
         | OutcomeClass::Ambiguous => None,
     }
+}
+
+/// The span of one exchange with a provider.
+pub(super) fn provider_span(running: &Running<'_>, purpose: &'static str) -> tracing::Span {
+    let provider = running.claimed.operation.request.provider();
+    tracing::info_span!("provider.call", provider.name = %provider, provider.purpose = purpose)
 }
 
 /// This worker has no configuration for the provider: another one has, or an operator adds it.

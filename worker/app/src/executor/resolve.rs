@@ -7,8 +7,9 @@ use payfleet_core::kinds::lifecycle::{Event, Parked, State};
 use payfleet_core::provider::{CallOutcome, DoubtPolicy, Effect, Finding};
 use payfleet_providers::Client;
 use payfleet_store::{Attempt, Next, OpenIntent, Purpose, StoreError};
+use tracing::Instrument;
 
-use super::call::{not_here, wake_up_after};
+use super::call::{not_here, provider_span, wake_up_after};
 use super::{Executor, Running, Step, parked_outcome};
 
 /// Probes made before a person is asked.
@@ -47,7 +48,8 @@ impl Executor {
             return self.park(running, Parked::InDoubt, reason).await;
         }
         let started = Instant::now();
-        let probed = probe(client, policy, effect, &intent).await;
+        let probing = probe(client, policy, effect, &intent);
+        let probed = probing.instrument(provider_span(running, "probe")).await;
         let attempt = attempt_of(number, &probed, started.elapsed());
         tracing::info!(
             operation.id = %running.subject.id, intent.number = number, probe.number = intent.probes,

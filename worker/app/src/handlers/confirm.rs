@@ -8,6 +8,7 @@ use payfleet_core::kinds::lifecycle::{Event, State};
 use payfleet_core::provider::{Progress, Report};
 use payfleet_queue::Outcome;
 use payfleet_store::{Delivered, OperationView};
+use tracing::Instrument;
 
 use super::{HandlerError, Handlers};
 use crate::jobs::{self, Subject};
@@ -29,7 +30,8 @@ impl Handlers {
                 reason: format!("{provider} is not configured on this worker"),
             });
         };
-        let report = client.poll(provider_ref, tx_hash.as_deref()).await?;
+        let span = tracing::info_span!("provider.call", provider.name = %provider, provider.purpose = "poll");
+        let report = client.poll(provider_ref, tx_hash.as_deref()).instrument(span).await?;
         self.hand_over_report(&view, report, tx_hash.as_deref()).await
     }
 

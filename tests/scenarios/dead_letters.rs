@@ -1,0 +1,53 @@
+//! Dead letters: from the last attempt to Postgres, and out of it again.
+
+use payfleet_tests::world::World;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_job_that_cannot_be_read_is_dead_with_its_history_and_archived() {
+    let world = World::start().await;
+    let mut job = {
+        let subject = payfleet_worker::jobs::Subject {
+            id: payfleet_tests::store::payout("k").id(),
+            kind: payfleet_core::kinds::OperationKind::Payout,
+            tenant: payfleet_core::TenantId::default(),
+        };
+        payfleet_worker::jobs::wake_up(
+            &subject,
+            1,
+            std::time::Duration::ZERO,
+            payfleet_core::job::Origin::Admin,
+        )
+        .unwrap()
+    };
+    job.payload = serde_json::value::to_raw_value(&json!({"nothing": "useful"})).unwrap();
+    world.queue.enqueue(&[job.clone()]).await.unwrap();
+    world.run_until_idle().await;
+    let dead = world.store.dead_letters(10, false).await.unwrap();
+    assert_eq!(dead.len(), 1);
+    assert_eq!((dead[0].job_id, dead[0].code.as_str()), (job.id, "undecodable"));
+    assert!(!dead[0].message.contains("useful"), "a payload must not be in an error");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_parked_payout_that_an_operator_releases_goes_on_under_the_same_key() {
+    let world = World::start().await;
+    let refusal = json!({"body": {"state": 1, "message": "Invalid Sign."}});
+    world.providers.plan(&world.providers.heleket, "/v1/payout", 1, refusal).await;
+    let id = world.api.payout("order-1", "15.5").await.accepted();
+    world.run_until_idle().await;
+    world.assert_state(id, "retrying").await;
+    let letter = world.store.dead_letters(10, false).await.unwrap().remove(0);
+
+    let listed = world.payfleet(&["dlq", "list", "--json"]).await;
+    assert!(listed.contains(&letter.job_id.to_string()), "{listed}");
+    let shown = world.payfleet(&["dlq", "show", &letter.job_id.to_string()]).await;
+    assert!(shown.contains("unauthorized") || shown.contains("provider_refuses_us"), "{shown}");
+    world.payfleet(&["dlq", "retry", &letter.job_id.to_string()]).await;
+    world.run_until_idle().await;
+    world.assert_state(id, "settled").await;
+    assert!(world.store.dead_letters(10, false).await.unwrap().is_empty());
+    assert_eq!(world.providers.effects(&world.providers.heleket).await.len(), 1);
+    world.finish().await;
+}

@@ -1,0 +1,59 @@
+//! Webhooks: stored once, hints only, matched early or late.
+
+use payfleet_tests::world::{Setup, World};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_signed_webhook_of_each_provider_is_stored_with_what_became_of_it() {
+    let world = World::start().await;
+    world.api.payout("order-1", "15.5").await.accepted();
+    world.api.mint("mint-1", "bus-1", "12.5").await.accepted();
+    let event = json!({"type": "payout.paid", "data": {"object": {"id": "po_1", "object": "payout"}}});
+    world.providers.emit(&world.providers.stripe, event).await;
+    world.providers.emit(&world.providers.tatum, json!({"subscriptionType": "ADDRESS_EVENT"})).await;
+    world.run_until_idle().await;
+    let counts = world.store.webhook_counts().await.unwrap();
+    let count = |provider: &str, status: &str| {
+        let of = counts.iter().filter(|one| one.provider == provider && one.status == status);
+        of.map(|one| one.count).sum::<i64>()
+    };
+    assert!(count("heleket", "processed") >= 1, "{counts:?}");
+    assert!(count("trovotech", "processed") >= 1, "{counts:?}");
+    assert_eq!(count("stripe", "ignored"), 1, "{counts:?}");
+    assert_eq!(count("tatum", "ignored"), 1, "{counts:?}");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn the_same_webhook_many_times_has_one_effect() {
+    let world = World::start().await;
+    let id = world.api.payout("order-1", "15.5").await.accepted();
+    world.run_until_idle().await;
+    let effect = world.providers.effects(&world.providers.heleket).await.remove(0);
+    let event = json!({
+        "type": "payout", "uuid": effect.id, "order_id": effect.reference, "amount": "15.5", "currency": "USDT",
+        "network": "TRON", "status": "paid", "is_final": true, "txid": "replayed",
+    });
+    for _ in 0..20 {
+        world.providers.emit(&world.providers.heleket, event.clone()).await;
+    }
+    world.run_until_idle().await;
+    world.assert_state(id, "settled").await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_webhook_that_claims_a_payout_was_paid_settles_nothing_by_itself() {
+    let world = World::with(Setup { workers: 1, ..Setup::default() }).await;
+    let pending = json!({"type": "payout", "uuid": "never-made", "order_id": "0123456789abcdef0123456789abcdef",
+        "amount": "15.5", "currency": "USDT", "network": "TRON", "status": "paid", "is_final": true});
+    world.providers.emit(&world.providers.heleket, pending).await;
+    world
+        .until("the event is parked", async |world| {
+            world.store.webhook_counts().await.unwrap().iter().any(|one| one.status == "parked")
+        })
+        .await;
+    assert!(world.store.operation_counts().await.unwrap().is_empty());
+    world.abandon_webhooks();
+    world.finish().await;
+}

@@ -1,0 +1,63 @@
+//! The promise, checked: by reading Redis, Postgres and the providers' own records.
+
+use std::collections::BTreeMap;
+
+use payfleet_core::kinds::OperationKind;
+use sqlx::{Connection, PgConnection, Row};
+
+use super::World;
+use super::providers::Effect;
+
+impl World {
+    /// At most one effect per operation, exactly one where settled, the ledger balanced, nothing
+    /// forgotten.
+    pub(super) async fn check_promise(&self) {
+        let audit = self.store.audit_ledger().await.expect("an audit");
+        assert!(audit.is_clean(), "the ledger: {audit:?}");
+        assert_eq!(self.store.forgotten().await.expect("a count"), 0, "operations that nothing will wake");
+        for (kind, effects) in [
+            (OperationKind::Payout, self.providers.effects(&self.providers.heleket).await),
+            (OperationKind::Mint, self.providers.effects(&self.providers.trovotech).await),
+        ] {
+            self.check_effects(kind, &effects).await;
+        }
+    }
+
+    async fn check_effects(&self, kind: OperationKind, effects: &[Effect]) {
+        let mut by_id: BTreeMap<&str, Vec<&Effect>> = BTreeMap::new();
+        let mut by_reference: BTreeMap<&str, usize> = BTreeMap::new();
+        for effect in effects {
+            by_id.entry(&effect.id).or_default().push(effect);
+            *by_reference.entry(&effect.reference).or_default() += 1;
+        }
+        for (reference, count) in by_reference {
+            assert!(count <= 1, "{count} effects under {reference} ({})", kind.as_str());
+        }
+        let mut settled = 0;
+        for (id, state, provider_ref) in self.rows(kind).await {
+            if state == "settled" {
+                settled += 1;
+                let mine = provider_ref.as_deref().and_then(|id| by_id.get(id)).map_or(0, Vec::len);
+                assert_eq!(mine, 1, "settled {} {id} has {mine} effects", kind.as_str());
+            }
+        }
+        assert!(settled <= effects.len(), "more settled than happened");
+    }
+
+    async fn rows(&self, kind: OperationKind) -> Vec<(String, String, Option<String>)> {
+        let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
+        let rows = sqlx::query("SELECT id::text, state, provider_ref FROM operations WHERE kind = $1")
+            .bind(kind.as_str())
+            .fetch_all(&mut connection)
+            .await
+            .expect("operations");
+        connection.close().await.expect("a clean end");
+        rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
+    }
+
+    /// Asserts that an operation ended in `state`.
+    pub async fn assert_state(&self, id: payfleet_core::OperationId, state: &str) {
+        let view = self.store.operation(id).await.expect("Postgres").expect("the operation");
+        assert_eq!(view.state.name(), state, "{view:?}");
+    }
+}

@@ -1,0 +1,280 @@
+//! The World: a whole fleet in one test. Redis of its own, a database of its own, the sandboxes of all
+//! four providers, a producer, and workers in this process or as processes of their own; all of it
+//! over real sockets.
+//!
+//! A test ends with [`World::finish`], which waits until nothing is left to do and checks the promise.
+//! A World that is dropped without it fails its test.
+
+mod api;
+mod check;
+mod providers;
+mod workers;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+pub use api::{Answer, Api};
+use payfleet::servers::{PostgresServer, RedisOptions, RedisServer};
+use payfleet_core::kinds::JobKind;
+use payfleet_process::{SystemClock, spawn};
+use payfleet_producer::{Tokens, WebhookSecrets};
+use payfleet_queue::{Queue, QueueStats};
+use payfleet_store::Store;
+pub use providers::Providers;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+pub use workers::{Worker, WorkerProcess};
+
+use crate::binaries::binary;
+use crate::servers;
+
+/// The bearer token of every World.
+pub const TOKEN: &str = "test-token";
+
+/// How long [`World::run_until_idle`] waits before it gives up: a bound for a hung test, not a
+/// measure of speed.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How a World is set up.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Workers in this process.
+    pub workers: usize,
+    /// Whether the providers' webhooks reach the producer.
+    pub webhooks: bool,
+    /// A Postgres of its own, so that a test can kill it.
+    pub own_postgres: bool,
+    /// How long a lease lasts.
+    pub lease: Duration,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { workers: 1, webhooks: true, own_postgres: false, lease: Duration::from_secs(2) }
+    }
+}
+
+/// A whole fleet.
+pub struct World {
+    /// The producer's HTTP API.
+    pub api: Api,
+    /// The sandboxes.
+    pub providers: Providers,
+    /// The operations, read and written directly.
+    pub store: Store,
+    /// The queue, read and written directly.
+    pub queue: Queue,
+    /// The Redis of this World.
+    pub redis: RedisServer,
+    /// The Postgres of this World, if it has one of its own.
+    pub postgres: Option<PostgresServer>,
+    setup: Setup,
+    database_url: String,
+    workers: Vec<Worker>,
+    parked_webhooks: AtomicBool,
+    stop_producer: CancellationToken,
+    producer: Option<JoinHandle<()>>,
+    finished: bool,
+}
+
+impl World {
+    /// A fleet with one worker.
+    pub async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    /// A fleet as `setup` says.
+    pub async fn with(setup: Setup) -> Self {
+        let (postgres, database_url) = if setup.own_postgres {
+            let server = PostgresServer::start(payfleet::servers::PostgresOptions::default())
+                .await
+                .expect("a Postgres of its own");
+            let url = servers::database_on(&server).await;
+            (Some(server), url)
+        } else {
+            (None, servers::database().await)
+        };
+        let redis = RedisServer::start(RedisOptions::default()).await.expect("a Redis of its own");
+        let store = Store::connect_lazy(&database_url, 4).expect("a database URL");
+        let queue = Queue::open(payfleet_queue::Config::new(redis.url())).expect("a Redis URL");
+        let providers = Providers::start().await;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("its address"));
+        if setup.webhooks {
+            providers.deliver_to(&url);
+        }
+        let stop_producer = CancellationToken::new();
+        let config = producer_config(&redis, &database_url);
+        let serving = payfleet_producer::serve(config, listener, stop_producer.clone());
+        let producer = spawn("producer", async move { serving.await.expect("the producer serves") });
+        let mut world = Self {
+            api: Api::new(url),
+            providers,
+            store,
+            queue,
+            redis,
+            postgres,
+            workers: Vec::new(),
+            parked_webhooks: AtomicBool::new(false),
+            stop_producer,
+            producer: Some(producer),
+            finished: false,
+            database_url,
+            setup,
+        };
+        for _ in 0..world.setup.workers {
+            world.add_worker();
+        }
+        world
+    }
+
+    /// Starts another worker in this process.
+    pub fn add_worker(&mut self) {
+        let name = format!("worker-{}", self.workers.len());
+        let config = self.worker_config(&name);
+        self.workers.push(Worker::start(config));
+    }
+
+    /// Starts a worker as a process of its own, which can be killed.
+    pub async fn worker_process(&self, name: &str) -> WorkerProcess {
+        WorkerProcess::start(&self.worker_config(name), &self.providers).await
+    }
+
+    /// The settings of a worker of this World.
+    pub fn worker_config(&self, name: &str) -> payfleet_worker::Config {
+        let mut queue = payfleet_queue::Config::new(self.redis.url());
+        queue.lease = self.setup.lease;
+        payfleet_worker::Config {
+            queue,
+            database_url: self.database_url.clone(),
+            database_connections: 8,
+            name: name.to_owned(),
+            concurrency: 8,
+            shutdown_grace: Duration::from_secs(20),
+            reconcile_every: None,
+            confirm_interval: Some(Duration::from_millis(100)),
+            heleket: Some(self.providers.heleket_config()),
+            trovotech: Some(self.providers.trovotech_config()),
+        }
+    }
+
+    /// Stops the workers in this process, as SIGTERM would.
+    pub async fn stop_workers(&mut self) {
+        for worker in self.workers.drain(..) {
+            worker.stop().await;
+        }
+    }
+
+    /// From now on, webhooks that wait for an operation that will never come count as done.
+    pub fn abandon_webhooks(&self) {
+        self.parked_webhooks.store(true, Ordering::Relaxed);
+    }
+
+    /// Runs the operator's command against this World and returns what it prints.
+    pub async fn payfleet(&self, arguments: &[&str]) -> String {
+        let mut command = tokio::process::Command::new(binary("payfleet"));
+        command.args(arguments).env("REDIS_URL", self.redis.url()).env("DATABASE_URL", &self.database_url);
+        let output = command.output().await.expect("payfleet runs");
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {printed}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        printed
+    }
+
+    /// Waits until no operation is live, every queue is empty, the dead are archived, and the
+    /// providers have delivered their webhooks.
+    pub async fn run_until_idle(&self) {
+        let idle = async {
+            while let Some(reason) = self.busy().await {
+                tracing::debug!("not idle: {reason}");
+                pause().await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, idle).await.is_err() {
+            panic!("not idle after {PATIENCE:?}: {}", self.busy().await.unwrap_or_default());
+        }
+    }
+
+    /// Waits until `condition` holds; `what` says so when it never does.
+    pub async fn until<F: AsyncFn(&Self) -> bool>(&self, what: &str, condition: F) {
+        let waiting = async {
+            while !condition(self).await {
+                pause().await;
+            }
+        };
+        assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "never: {what}");
+    }
+
+    /// Why the fleet is not idle, if it is not.
+    async fn busy(&self) -> Option<String> {
+        if self.setup.webhooks {
+            let pending = self.providers.pending_webhooks().await;
+            if pending > 0 {
+                return Some(format!("{pending} webhooks under way"));
+            }
+        }
+        let queues: Vec<_> = JobKind::ALL.iter().filter_map(|kind| kind.queue().ok()).collect();
+        let Ok(stats) = self.queue.stats(&queues).await else { return Some("Redis is away".to_owned()) };
+        let parked = self.parked_webhooks.load(Ordering::Relaxed);
+        let waiting = |one: &QueueStats| {
+            let delayed =
+                if parked && one.queue.as_str() == JobKind::Webhook.as_str() { 0 } else { one.delayed };
+            one.ready + one.running + delayed + one.dead
+        };
+        if let Some(busy) = stats.iter().find(|one| waiting(one) > 0) {
+            return Some(format!("queue {busy:?}"));
+        }
+        let Ok(counts) = self.store.operation_counts().await else {
+            return Some("Postgres is away".to_owned());
+        };
+        let live =
+            |state: &str| !matches!(state, "settled" | "failed" | "quarantined" | "in_doubt" | "retrying");
+        counts.into_iter().find(|one| live(&one.state)).map(|one| format!("operations {one:?}"))
+    }
+
+    /// Waits until nothing is left to do, checks the promise, and ends the fleet.
+    pub async fn finish(mut self) {
+        self.run_until_idle().await;
+        self.check_promise().await;
+        self.stop_workers().await;
+        self.stop_producer.cancel();
+        if let Some(producer) = self.producer.take() {
+            producer.await.expect("the producer stops");
+        }
+        self.store.close().await;
+        self.finished = true;
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !self.finished && !std::thread::panicking() {
+            panic!("a World was dropped unchecked: end the test with World::finish");
+        }
+    }
+}
+
+/// Between two looks at something that sends no signal. Short, and never a measure of anything.
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
+
+fn producer_config(redis: &RedisServer, database_url: &str) -> payfleet_producer::Config {
+    use sha2::Digest;
+    let hash = hex::encode(sha2::Sha256::digest(TOKEN));
+    let tokens = Tokens::parse(&format!("test:default:{hash}")).expect("a token");
+    let mut config = payfleet_producer::Config::new(redis.url().into(), database_url.into(), tokens);
+    config.webhook_secrets = WebhookSecrets {
+        stripe: providers::secrets(),
+        tatum: providers::secrets(),
+        heleket: providers::secrets(),
+        trovotech: providers::secrets(),
+    };
+    config.clock = Arc::new(SystemClock);
+    config
+}

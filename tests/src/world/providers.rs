@@ -1,0 +1,162 @@
+//! The sandboxes of the four providers, and what tests ask of them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use payfleet_process::SystemClock;
+use payfleet_providers::sandbox::{self, Options, Sandbox};
+use payfleet_providers::webhook::Secrets;
+use payfleet_providers::{heleket, trovotech};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+const SECRET: &str = "sandbox-secret";
+const API_KEY: &str = "sandbox-api-key";
+const MERCHANT: &str = "sandbox-merchant";
+
+/// The sandboxes, each with its record in a folder that goes with them.
+pub struct Providers {
+    /// Heleket.
+    pub heleket: Sandbox,
+    /// TrovoTech and the Bantu ledger.
+    pub trovotech: Sandbox,
+    /// Stripe.
+    pub stripe: Sandbox,
+    /// Tatum.
+    pub tatum: Sandbox,
+    http: reqwest::Client,
+    _dir: tempfile::TempDir,
+}
+
+/// Something that really happened at a provider.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Effect {
+    /// Our reference, as the provider keeps it.
+    pub reference: String,
+    /// How much.
+    pub amount: String,
+    /// Of what.
+    pub asset: String,
+    /// The provider's id.
+    pub id: String,
+}
+
+/// The secrets that every sandbox signs with.
+pub(super) fn secrets() -> Secrets {
+    Secrets::new(vec![SECRET.into()])
+}
+
+impl Providers {
+    pub(super) async fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a folder for the sandboxes");
+        let heleket = sandbox::start_heleket(options(dir.path(), "heleket")).await.expect("heleket");
+        let trovotech = sandbox::start_trovotech(options(dir.path(), "trovotech")).await.expect("trovotech");
+        let stripe = sandbox::start_stripe(options(dir.path(), "stripe")).await.expect("stripe");
+        let tatum = sandbox::start_tatum(options(dir.path(), "tatum")).await.expect("tatum");
+        let http = reqwest::Client::builder().build().expect("an HTTP client");
+        Self { heleket, trovotech, stripe, tatum, http, _dir: dir }
+    }
+
+    pub(super) fn deliver_to(&self, producer: &str) {
+        for (sandbox, name) in self.all() {
+            sandbox.deliver_to(&format!("{producer}/webhooks/{name}"));
+        }
+    }
+
+    fn all(&self) -> [(&Sandbox, &'static str); 4] {
+        [
+            (&self.heleket, "heleket"),
+            (&self.trovotech, "trovotech"),
+            (&self.stripe, "stripe"),
+            (&self.tatum, "tatum"),
+        ]
+    }
+
+    /// How a worker reaches Heleket's sandbox.
+    pub fn heleket_config(&self) -> heleket::Config {
+        let mut config = heleket::Config::new(self.heleket.url(), MERCHANT.to_owned(), SECRET.into());
+        config.allow_private = true;
+        config.timeout = std::time::Duration::from_secs(2);
+        config
+    }
+
+    /// How a worker reaches TrovoTech's sandbox.
+    pub fn trovotech_config(&self) -> trovotech::Config {
+        let url = self.trovotech.url();
+        let mut config = trovotech::Config::new(url.clone(), API_KEY.into(), "issuer-1".to_owned(), url);
+        config.allow_private = true;
+        config.timeout = std::time::Duration::from_secs(2);
+        config
+    }
+
+    /// The same as environment variables, for a worker that is a process.
+    pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("ALLOW_PRIVATE_HOSTS", "true".to_owned()),
+            ("HELEKET_PROJECT_URL", self.heleket.url()),
+            ("HELEKET_MERCHANT_ID", MERCHANT.to_owned()),
+            ("HELEKET_API_KEY", SECRET.to_owned()),
+            ("TROVOTECH_BASE_URL", self.trovotech.url()),
+            ("TROVOTECH_API_KEY", API_KEY.to_owned()),
+            ("TROVOTECH_ISSUER_ID", "issuer-1".to_owned()),
+            ("BANTU_EXPANSION_URL", self.trovotech.url()),
+        ]
+    }
+
+    /// What really happened at a sandbox.
+    pub async fn effects(&self, sandbox: &Sandbox) -> Vec<Effect> {
+        let answer = self.get(sandbox, "/_effects").await;
+        serde_json::from_value(answer["effects"].clone()).expect("effects")
+    }
+
+    /// Plans a fault for the next `times` calls of `path`.
+    pub async fn plan(&self, sandbox: &Sandbox, path: &str, times: u32, fault: Value) {
+        let plan = json!([{"path": path, "times": times, "fault": fault}]);
+        self.post(sandbox, "/_faults", plan).await;
+    }
+
+    /// How often the planned faults have fired, together.
+    pub async fn fired(&self, sandbox: &Sandbox) -> u64 {
+        let answer = self.get(sandbox, "/_faults").await;
+        answer["faults"].as_array().expect("faults").iter().filter_map(|one| one["fired"].as_u64()).sum()
+    }
+
+    /// Waits until `count` calls are held.
+    pub async fn held(&self, sandbox: &Sandbox, count: usize) {
+        self.get(sandbox, &format!("/_held?at_least={count}")).await;
+    }
+
+    /// Lets the held calls go.
+    pub async fn release(&self, sandbox: &Sandbox) {
+        self.post(sandbox, "/_release", Value::Null).await;
+    }
+
+    /// Has a sandbox send a webhook with `payload`, signed.
+    pub async fn emit(&self, sandbox: &Sandbox, payload: Value) {
+        self.post(sandbox, "/_emit", payload).await;
+    }
+
+    /// Webhooks that have not been taken yet.
+    pub async fn pending_webhooks(&self) -> u64 {
+        let mut pending = 0;
+        for (sandbox, _) in self.all() {
+            pending += self.get(sandbox, "/_deliveries").await["pending"].as_u64().unwrap_or(0);
+        }
+        pending
+    }
+
+    async fn get(&self, sandbox: &Sandbox, path: &str) -> Value {
+        let response = self.http.get(format!("{}{path}", sandbox.url())).send().await.expect("the sandbox");
+        response.json().await.expect("JSON")
+    }
+
+    async fn post(&self, sandbox: &Sandbox, path: &str, body: Value) {
+        let request = self.http.post(format!("{}{path}", sandbox.url())).json(&body);
+        let status = request.send().await.expect("the sandbox").status();
+        assert!(status.is_success(), "{path}: {status}");
+    }
+}
+
+fn options(dir: &Path, name: &str) -> Options {
+    Options::new(dir.join(name), Arc::new(SystemClock))
+}

@@ -1,0 +1,81 @@
+//! Workers: as tasks of this process, or as processes that can be killed.
+
+use payfleet::servers::{Child, Launch, Orphaned, Signal};
+use payfleet_process::spawn;
+use payfleet_worker::Config;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::Providers;
+use crate::binaries::binary;
+
+/// How long a worker may take to end: a bound for a hung test.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// A worker in this process.
+pub struct Worker {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Worker {
+    pub(super) fn start(config: Config) -> Self {
+        let stop = CancellationToken::new();
+        let running = payfleet_worker::run(config, stop.clone());
+        let task = spawn("worker", async move { running.await.expect("the worker runs") });
+        Self { stop, task }
+    }
+
+    /// Stops it as SIGTERM would, and waits.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.expect("the worker stops");
+    }
+}
+
+/// A worker that is a process.
+pub struct WorkerProcess {
+    child: Child,
+    _home: tempfile::TempDir,
+}
+
+impl WorkerProcess {
+    pub(super) async fn start(config: &Config, providers: &Providers) -> Self {
+        let home = tempfile::tempdir().expect("a folder for the worker");
+        let mut environment = providers.environment();
+        environment.extend([
+            ("REDIS_URL", config.queue.url.clone()),
+            ("DATABASE_URL", config.database_url.clone()),
+            ("WORKER_NAME", config.name.clone()),
+            ("LEASE_MS", config.queue.lease.as_millis().to_string()),
+            ("CONFIRM_INTERVAL_MS", "100".to_owned()),
+            ("RECONCILE_EVERY_MS", "0".to_owned()),
+        ]);
+        let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let launch = Launch::new(&config.name, binary("payfleet-worker"), home.path())
+            .only_env(environment.collect())
+            .orphaned(Orphaned::Killed);
+        let child = launch.spawn().await.expect("the worker starts");
+        Self { child, _home: home }
+    }
+
+    /// Ends it at once, as a crash would.
+    pub async fn kill(&self) {
+        self.child.stop(Signal::KILL, PATIENCE).await;
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.child.signal(signal);
+    }
+
+    /// Asks it to stop and waits for its exit status.
+    pub async fn stop(&self) -> std::process::ExitStatus {
+        self.child.stop(Signal::TERM, PATIENCE).await.expect("it ends")
+    }
+
+    /// What it said last.
+    pub fn last_words(&self) -> String {
+        self.child.last_words()
+    }
+}
