@@ -9,7 +9,7 @@ use crate::{assert_none, assert_one};
 
 /// A piece of a document that is code, or the target of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Piece<'a> {
+pub(crate) enum Piece<'a> {
     /// Between single backticks.
     Span(&'a str),
     /// A line of a fenced block.
@@ -18,12 +18,12 @@ enum Piece<'a> {
     Link(&'a str),
 }
 
-fn is_document(path: &str) -> bool {
+pub(crate) fn is_document(path: &str) -> bool {
     let is_root = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].contains(&path);
     is_root || (path.ends_with(".md") && (path.starts_with("docs/") || path.starts_with("deploy/")))
 }
 
-fn pieces(text: &str) -> Vec<(usize, Piece<'_>)> {
+pub(crate) fn pieces(text: &str) -> Vec<(usize, Piece<'_>)> {
     let mut found = Vec::new();
     let mut in_block = false;
     for (number, line) in (1..).zip(text.lines()) {

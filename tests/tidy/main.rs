@@ -4,6 +4,7 @@
 //! A rule is a function from a [`tree::Tree`] (or from what cargo says) to its violations, one line
 //! each, so that every rule is also shown a made-up tree which it must refuse.
 
+mod commands;
 mod crates;
 mod docs;
 mod graph;
