@@ -5,4 +5,5 @@ mod doubt;
 mod happy;
 mod outages;
 mod reconciliation;
+mod traces;
 mod webhooks;

@@ -7,8 +7,8 @@
 
 mod api;
 mod check;
+mod processes;
 mod providers;
-mod workers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,11 +21,11 @@ use payfleet_process::{SystemClock, spawn};
 use payfleet_producer::{Tokens, WebhookSecrets};
 use payfleet_queue::{Queue, QueueStats};
 use payfleet_store::Store;
+pub use processes::{ProducerProcess, Worker, WorkerProcess};
 pub use providers::Providers;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-pub use workers::{Worker, WorkerProcess};
 
 use crate::binaries::binary;
 use crate::servers;
@@ -139,7 +139,26 @@ impl World {
 
     /// Starts a worker as a process of its own, which can be killed.
     pub async fn worker_process(&self, name: &str) -> WorkerProcess {
-        WorkerProcess::start(&self.worker_config(name), &self.providers).await
+        self.worker_process_with(name, &[]).await
+    }
+
+    /// The same, with more variables.
+    pub async fn worker_process_with(&self, name: &str, more: &[(&'static str, String)]) -> WorkerProcess {
+        WorkerProcess::start(&self.worker_config(name), &self.providers, more).await
+    }
+
+    /// Starts a producer as a process of its own, on the stores of this World, and how to call it.
+    pub async fn producer_process(&self, more: &[(&'static str, String)]) -> (ProducerProcess, Api) {
+        let mut environment = vec![
+            ("LISTEN", "127.0.0.1:0".to_owned()),
+            ("REDIS_URL", self.redis.url()),
+            ("DATABASE_URL", self.database_url.clone()),
+            ("API_TOKENS", api_tokens()),
+        ];
+        environment.extend_from_slice(more);
+        let process = ProducerProcess::start(environment).await;
+        let url = process.url().await.unwrap_or_else(|| panic!("{}", process.last_words()));
+        (process, Api::new(url))
     }
 
     /// The settings of a worker of this World.
@@ -265,9 +284,7 @@ async fn pause() {
 }
 
 fn producer_config(redis: &RedisServer, database_url: &str) -> payfleet_producer::Config {
-    use sha2::Digest;
-    let hash = hex::encode(sha2::Sha256::digest(TOKEN));
-    let tokens = Tokens::parse(&format!("test:default:{hash}")).expect("a token");
+    let tokens = Tokens::parse(&api_tokens()).expect("a token");
     let mut config = payfleet_producer::Config::new(redis.url().into(), database_url.into(), tokens);
     config.webhook_secrets = WebhookSecrets {
         stripe: providers::secrets(),
@@ -277,4 +294,10 @@ fn producer_config(redis: &RedisServer, database_url: &str) -> payfleet_producer
     };
     config.clock = Arc::new(SystemClock);
     config
+}
+
+/// The token of every World, as it is configured.
+fn api_tokens() -> String {
+    use sha2::Digest;
+    format!("test:default:{}", hex::encode(sha2::Sha256::digest(TOKEN)))
 }

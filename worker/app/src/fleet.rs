@@ -8,6 +8,7 @@ use payfleet_core::kinds::JobKind;
 use payfleet_core::provider::Provider;
 use payfleet_process::{SystemClock, spawn};
 use payfleet_providers::Clients;
+use payfleet_queue::admin::{Severity, check_server};
 use payfleet_queue::backend::{BackendOptions, Delivery, RedisBackend};
 use payfleet_queue::{Outcome, Queue};
 use payfleet_store::Store;
@@ -29,6 +30,9 @@ pub enum RunError {
     /// A provider's settings are wrong.
     #[error("a provider cannot be used: {0}")]
     Provider(#[from] payfleet_providers::ConfigError),
+    /// Redis answers, and what it is set to would lose accepted jobs.
+    #[error("this Redis must not be given work: {0}")]
+    UnsafeRedis(String),
     /// A kind's name is no queue's name.
     #[error(transparent)]
     QueueName(#[from] payfleet_core::job::InvalidQueueName),
@@ -44,6 +48,7 @@ pub enum RunError {
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError> {
     let queue = Queue::open(config.queue.clone())?;
     let store = Store::connect_lazy(&config.database_url, config.database_connections)?;
+    refuse_unsafe(&queue).await?;
     let providers = configured(&config);
     let clients = Arc::new(Clients::new(config.heleket.clone(), config.trovotech.clone())?);
     let executor = Executor::new(store.clone(), clients.clone(), &config.name, config.confirm_interval);
@@ -78,6 +83,24 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     store.close().await;
     tracing::info!(worker.name = config.name, "The worker has stopped.");
     result.map_err(|error| RunError::Monitor(error.to_string()))
+}
+
+/// A Redis that evicts would lose jobs that were accepted. One that is away is waited for.
+async fn refuse_unsafe(queue: &Queue) -> Result<(), RunError> {
+    let findings = match check_server(queue).await {
+        Ok(findings) => findings,
+        Err(error) => {
+            tracing::warn!("Redis could not be checked and is waited for: {error}");
+            return Ok(());
+        }
+    };
+    for finding in findings {
+        match finding.severity {
+            Severity::Error => return Err(RunError::UnsafeRedis(finding.message)),
+            Severity::Warning => tracing::warn!("Redis: {}", finding.message),
+        }
+    }
+    Ok(())
 }
 
 fn register(

@@ -1,4 +1,4 @@
-//! Workers: as tasks of this process, or as processes that can be killed.
+//! Workers and producers: as tasks of this process, or as processes that can be killed.
 
 use payfleet::servers::{Child, Launch, Orphaned, Signal};
 use payfleet_process::spawn;
@@ -40,9 +40,14 @@ pub struct WorkerProcess {
 }
 
 impl WorkerProcess {
-    pub(super) async fn start(config: &Config, providers: &Providers) -> Self {
+    pub(super) async fn start(
+        config: &Config,
+        providers: &Providers,
+        more: &[(&'static str, String)],
+    ) -> Self {
         let home = tempfile::tempdir().expect("a folder for the worker");
         let mut environment = providers.environment();
+        environment.extend_from_slice(more);
         environment.extend([
             ("REDIS_URL", config.queue.url.clone()),
             ("DATABASE_URL", config.database_url.clone()),
@@ -67,6 +72,49 @@ impl WorkerProcess {
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         self.child.signal(signal);
+    }
+
+    /// Asks it to stop and waits for its exit status.
+    pub async fn stop(&self) -> std::process::ExitStatus {
+        self.child.stop(Signal::TERM, PATIENCE).await.expect("it ends")
+    }
+
+    /// What it said last.
+    pub fn last_words(&self) -> String {
+        self.child.last_words()
+    }
+}
+
+/// A producer that is a process.
+pub struct ProducerProcess {
+    child: Child,
+    home: tempfile::TempDir,
+}
+
+impl ProducerProcess {
+    pub(super) async fn start(environment: Vec<(&'static str, String)>) -> Self {
+        let home = tempfile::tempdir().expect("a folder for the producer");
+        let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let launch = Launch::new("producer", binary("payfleet-producer"), home.path())
+            .only_env(environment.collect())
+            .orphaned(Orphaned::Killed);
+        let child = launch.spawn().await.expect("the producer starts");
+        Self { child, home }
+    }
+
+    /// The address it says it listens on, once it does; `None` where it has ended instead.
+    pub(super) async fn url(&self) -> Option<String> {
+        loop {
+            let log = std::fs::read_to_string(self.home.path().join("producer.log")).unwrap_or_default();
+            let said = log.lines().find_map(|line| line.strip_prefix("listening on "));
+            if let Some(url) = said.filter(|_| log.ends_with('\n')) {
+                return Some(url.to_owned());
+            }
+            if self.child.ended().is_some() {
+                return None;
+            }
+            super::pause().await;
+        }
     }
 
     /// Asks it to stop and waits for its exit status.
