@@ -53,7 +53,8 @@ impl Network {
             Self::Bsc => &["USDT", "USDC", "BNB"],
             Self::Polygon => &["USDT", "USDC", "MATIC"],
             Self::Btc => &["BTC"],
-            Self::Bantu => &["XBN"],
+            // Wallets of investors live here; no provider of ours pays out on it.
+            Self::Bantu => &[],
         }
     }
 
@@ -61,6 +62,15 @@ impl Network {
     #[must_use]
     pub fn carries(self, asset: Asset) -> bool {
         self.assets().contains(&asset.code())
+    }
+
+    /// Whether two addresses are the same place: on EVM chains the case of letters is a checksum only.
+    #[must_use]
+    pub fn same_address(self, one: &str, other: &str) -> bool {
+        match self {
+            Self::Eth | Self::Bsc | Self::Polygon => one.eq_ignore_ascii_case(other),
+            Self::Tron | Self::Btc | Self::Bantu => one == other,
+        }
     }
 
     /// What an address here looks like, for error messages.
@@ -98,7 +108,7 @@ pub struct InvalidAddress {
 
 /// No network has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is not a network we pay out on; known networks are TRON, ETH, BSC, POLYGON, BTC, BANTU")]
+#[error("is not a network we pay out on; known networks are TRON, ETH, BSC, POLYGON, BTC")]
 pub struct UnknownNetwork;
 
 impl FromStr for Network {
@@ -176,6 +186,16 @@ mod tests {
         ] {
             assert!(network.check_address(address).is_err(), "{network} {address}");
         }
+    }
+
+    #[test]
+    fn the_case_of_letters_makes_no_other_address_where_it_is_a_checksum() {
+        let checksummed = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+        assert!(Network::Eth.same_address(checksummed, &checksummed.to_lowercase()));
+        assert!(
+            !Network::Tron
+                .same_address("TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm", "tDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm")
+        );
     }
 
     #[test]

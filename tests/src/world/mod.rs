@@ -280,6 +280,7 @@ impl Drop for World {
 
 /// Between two looks at something that sends no signal. Short, and never a measure of anything.
 async fn pause() {
+    // tidy: sleeps because nothing announces that a whole fleet has come to rest
     tokio::time::sleep(Duration::from_millis(20)).await;
 }
 

@@ -77,9 +77,8 @@ impl Operation {
 
     fn when_submitting(&self, open: i32, event: &Event) -> Result<Applied, Illegal> {
         match event {
-            Event::Called { intent, outcome } | Event::Evidence { intent, outcome } if *intent == open => {
-                Ok(self.called(open, outcome))
-            }
+            Event::Called { intent, outcome } if *intent == open => Ok(self.called(open, outcome)),
+            Event::Evidence { intent, outcome } if *intent == open => Ok(self.late(outcome)),
             Event::LeftOpen { intent } if *intent == open => Ok(State::InDoubt { intent: open }.into()),
             Event::Evidence { .. } | Event::Hinted { .. } => Ok(self.look_now()),
             Event::IntentOpened { .. }
@@ -96,7 +95,7 @@ impl Operation {
             Event::IntentOpened { intent } if *intent == open => {
                 Ok(State::Submitting { intent: open }.into())
             }
-            Event::Evidence { intent, outcome } if *intent == open => Ok(self.called(open, outcome)),
+            Event::Evidence { intent, outcome } if *intent == open => Ok(self.late(outcome)),
             Event::Evidence { .. } | Event::Hinted { .. } => Ok(self.unchanged()),
             Event::IntentOpened { .. }
             | Event::Refused { .. }
@@ -114,11 +113,7 @@ impl Operation {
                 Finding::NeverHappened => State::Retrying { intent: open }.into(),
                 Finding::StillUnknown { .. } => self.unchanged(),
             }),
-            Event::Evidence { intent, outcome } if *intent == open => Ok(match outcome {
-                CallOutcome::Accepted { report } => self.taken(report),
-                // Another attempt of the same intent may have had its effect all the same.
-                CallOutcome::Failed { .. } => self.unchanged(),
-            }),
+            Event::Evidence { intent, outcome } if *intent == open => Ok(self.late(outcome)),
             Event::LeftOpen { intent } if *intent == open => Ok(self.unchanged()),
             Event::Evidence { .. } | Event::Hinted { .. } => Ok(self.look_now()),
             Event::IntentOpened { .. }
@@ -163,6 +158,11 @@ impl Operation {
                     self.discrepancy(&report.provider_ref, "was reported")
                 } else if matches!(report.progress, Progress::Failed { .. }) {
                     self.discrepancy(provider_ref, "was reported as failed after it had settled")
+                } else if let Some(difference) = self.request.difference(report) {
+                    self.discrepancy(
+                        provider_ref,
+                        &format!("had settled when another report came: {difference}"),
+                    )
                 } else {
                     self.unchanged()
                 })
@@ -206,6 +206,15 @@ impl Operation {
                 OutcomeClass::Terminal if code == UNAUTHORIZED => State::Retrying { intent }.into(),
                 OutcomeClass::Terminal => self.failed(message),
             },
+        }
+    }
+
+    /// What the late answer of an older attempt of the open intent makes of it: only a yes decides,
+    /// for after a no a later attempt of the same intent may have had its effect all the same.
+    fn late(&self, outcome: &CallOutcome) -> Applied {
+        match outcome {
+            CallOutcome::Accepted { report } => self.taken(report),
+            CallOutcome::Failed { .. } => self.look_now(),
         }
     }
 

@@ -138,10 +138,13 @@ fn unknown_never_becomes_failed() {
                 continue;
             }
             let documented = match &event {
-                Event::Called { outcome, .. } | Event::Evidence { outcome, .. } => match outcome {
+                Event::Called { outcome, .. } => match outcome {
                     CallOutcome::Accepted { report } => matches!(report.progress, Progress::Failed { .. }),
                     CallOutcome::Failed { class, .. } => *class == OutcomeClass::Terminal,
                 },
+                Event::Evidence { outcome: CallOutcome::Accepted { report }, .. } => {
+                    matches!(report.progress, Progress::Failed { .. })
+                }
                 Event::Probed { finding: Finding::Found { report }, .. } => {
                     matches!(report.progress, Progress::Failed { .. })
                 }
@@ -220,4 +223,25 @@ fn a_claimer_of_an_open_intent_resolves_it_before_anything_else() {
     let left_open = operation(State::Submitting { intent: 1 }).apply(&Event::LeftOpen { intent: 1 }).unwrap();
     assert_eq!(left_open.state, State::InDoubt { intent: 1 });
     assert!(matches!(operation(left_open.state).plan(), Plan::Resolve { intent: 1, .. }));
+}
+
+#[test]
+fn a_late_refusal_of_an_older_attempt_decides_nothing() {
+    for state in
+        [State::Submitting { intent: 1 }, State::Retrying { intent: 1 }, State::InDoubt { intent: 1 }]
+    {
+        for outcome in outcomes() {
+            let CallOutcome::Failed { .. } = outcome else { continue };
+            let late = Event::Evidence { intent: 1, outcome };
+            assert_eq!(operation(state.clone()).apply(&late).unwrap().state, state, "{late:?}");
+        }
+    }
+}
+
+#[test]
+fn another_report_about_a_settled_payout_is_shown_to_a_person() {
+    let settled = operation(State::Settled { provider_ref: "u1".to_owned() });
+    let elsewhere = Report { destination: Some("TXYZ".to_owned()), ..report(Progress::Succeeded) };
+    let applied = settled.apply(&Event::Polled { report: elsewhere }).unwrap();
+    assert!(applied.outcome.discrepancy.is_some());
 }

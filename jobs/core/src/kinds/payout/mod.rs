@@ -39,7 +39,8 @@ impl Payout {
         if let Some(network) = report.network.as_deref().filter(|name| *name != self.network.as_str()) {
             return Some(format!("asked for network {}, the provider says {network}", self.network));
         }
-        if report.destination.as_deref().is_some_and(|destination| destination != self.address) {
+        let elsewhere = |destination: &str| !self.network.same_address(destination, &self.address);
+        if report.destination.as_deref().is_some_and(elsewhere) {
             return Some("the provider names another destination than was asked for".to_owned());
         }
         None
