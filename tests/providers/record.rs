@@ -36,7 +36,7 @@ async fn a_last_line_that_was_torn_is_cut_off() {
     accepted(bench.client().call(&payout("2"), &key(Provider::Heleket, "a")).await);
     let record = bench.options.dir.join("heleket.jsonl");
     let mut file = std::fs::OpenOptions::new().append(true).open(record).unwrap();
-    file.write_all(b"{\"payout\":{\"uu").unwrap();
+    file.write_all(b"{\"payout\":{\"name\":\"Zo\xc3").unwrap();
     let bench = bench.restart().await;
     assert_eq!(bench.effects().await.len(), 1);
     accepted(bench.client().call(&payout("2"), &key(Provider::Heleket, "b")).await);

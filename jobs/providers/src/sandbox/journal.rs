@@ -23,10 +23,11 @@ impl Journal {
     pub(crate) fn open<T: DeserializeOwned>(dir: &Path, name: &str) -> anyhow::Result<(Self, Vec<T>)> {
         create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
         let path = dir.join(name);
-        let text = if path.exists() { std::fs::read_to_string(&path)? } else { String::new() };
-        let whole = text.rfind('\n').map_or(0, |last| last.saturating_add(1));
-        let lines = text.get(..whole).unwrap_or_default().lines();
-        let entries = lines.map(serde_json::from_str).collect::<Result<Vec<T>, _>>();
+        let bytes = if path.exists() { std::fs::read(&path)? } else { Vec::new() };
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last.saturating_add(1));
+        let lines = bytes.get(..whole).unwrap_or_default().split(|byte| *byte == b'\n');
+        let lines = lines.filter(|line| !line.is_empty());
+        let entries = lines.map(serde_json::from_slice).collect::<Result<Vec<T>, _>>();
         let entries = entries.with_context(|| format!("{} is not a sandbox's record", path.display()))?;
         let file = OpenOptions::new().create(true).append(true).open(&path)?;
         file.set_len(u64::try_from(whole)?)?;
