@@ -126,9 +126,14 @@ impl World {
 
     /// Starts a worker on this queue.
     pub(crate) fn worker(&self, concurrency: usize, handler: Handler) -> Running {
+        self.worker_with(concurrency, Duration::from_millis(10), handler)
+    }
+
+    /// Starts a worker whose heart beats this often.
+    pub(crate) fn worker_with(&self, concurrency: usize, renew_every: Duration, handler: Handler) -> Running {
         let mut options = BackendOptions::new("w1");
         options.concurrency = concurrency;
-        options.renew_every = Duration::from_millis(10);
+        options.renew_every = renew_every;
         options.retry = Backoff { base_ms: 0, cap_ms: 0 };
         let backend = RedisBackend::new(self.queue.clone(), self.name.clone(), options);
         let (stop, stopped) = oneshot::channel::<()>();

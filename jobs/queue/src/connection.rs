@@ -52,7 +52,10 @@ impl Connector {
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(response)
             .set_pipeline_buffer_size(PIPELINE);
-        self.client.get_multiplexed_async_connection_with_config(&config).await
+        let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        // A missing password would show only later, as a closed socket or a protocol error.
+        let _: String = redis::cmd("PING").query_async(&mut connection).await?;
+        Ok(connection)
     }
 }
 
