@@ -29,6 +29,9 @@ pub struct Woken {
 pub enum Delivered {
     /// Stored; the operation must be woken.
     New(Woken),
+    /// Stored. A call is under way: whoever makes it looks into the inbox when it has ended, and
+    /// claiming the operation from under it would only make doubt out of an answer that is coming.
+    DuringCall(Woken),
     /// It was there already. Waking again is harmless, and needed where the first waker died.
     Repeated(Woken),
     /// There is no such operation.
@@ -55,6 +58,21 @@ impl Store {
         let delivery = Delivery { id, event_key, event };
         self.transaction("deliver", &delivery, |connection, delivery| Box::pin(deliver(connection, delivery)))
             .await
+    }
+
+    /// Whether an event waits for the operation.
+    ///
+    /// # Errors
+    /// [`StoreError`], where Postgres is away or refuses.
+    pub async fn has_waiting_events(&self, id: OperationId) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(
+            "/* inbox_has_waiting */ SELECT EXISTS (
+                 SELECT 1 FROM inbox WHERE operation_id = $1 AND applied_at IS NULL
+             ) AS \"waiting!\"",
+            id.as_uuid(),
+        )
+        .fetch_one(&self.pool)
+        .await?)
     }
 
     /// The operations that a provider's event can be about: by our reference, else by the
@@ -88,12 +106,17 @@ impl Store {
 
 async fn deliver(connection: &mut PgConnection, delivery: &Delivery<'_>) -> Result<Delivered, StoreError> {
     let id = delivery.id;
-    // Locked first, as a claim does, so that a claim sees the event or leaves the wake-up to us.
+    // The row is locked first, as every writer does: a call's outcome is written before this, and
+    // then the state has moved on, or after, and then its writer sees the event.
     let Some(row) = sqlx::query!(
         "/* operation_wake */ UPDATE operations
-         SET next_wake_at = CASE WHEN parked IS NULL THEN now() END
-         WHERE id = $1 RETURNING kind, tenant, version",
+         SET next_wake_at = CASE WHEN state = 'submitting' THEN next_wake_at WHEN parked IS NULL OR $2 THEN now() END,
+             parked = CASE WHEN NOT $2 THEN parked END,
+             parked_reason = CASE WHEN NOT $2 THEN parked_reason END
+         WHERE id = $1 RETURNING kind, tenant, version, state",
         id.as_uuid(),
+        // The provider's own late answer is worth waking what waits for a person.
+        matches!(delivery.event, Event::Evidence { .. }),
     )
     .fetch_optional(&mut *connection)
     .await?
@@ -112,5 +135,9 @@ async fn deliver(connection: &mut PgConnection, delivery: &Delivery<'_>) -> Resu
     .rows_affected();
     let woken =
         Woken { id, kind: kind(&id, &row.kind)?, tenant: tenant(&id, row.tenant)?, version: row.version };
-    Ok(if stored == 1 { Delivered::New(woken) } else { Delivered::Repeated(woken) })
+    Ok(match stored {
+        1 if row.state == "submitting" => Delivered::DuringCall(woken),
+        1 => Delivered::New(woken),
+        _ => Delivered::Repeated(woken),
+    })
 }

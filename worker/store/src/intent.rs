@@ -1,6 +1,8 @@
 //! Transaction 1: the intent is committed before the provider is called, so that whatever happens
 //! during the call, the next claimer knows that it may have had its effect.
 
+use std::time::Duration;
+
 use payfleet_core::ids::RequestHash;
 use payfleet_core::kinds::Reservation;
 use payfleet_core::kinds::lifecycle::Event;
@@ -14,6 +16,9 @@ use crate::{Claimed, OpenIntent, Store, StoreError};
 
 /// How long the rescuer leaves a call alone before it makes a job that resolves it.
 const CALL_PATIENCE_MS: u64 = 90_000;
+
+/// How long an unanswered commit is asked about, in seconds.
+const PATIENCE_S: u32 = 60;
 
 /// What is about to be asked of a provider.
 #[derive(Clone, Debug)]
@@ -87,13 +92,27 @@ impl Store {
     }
 
     /// Whether a write whose commit was not answered is there: only its writer can have made this
-    /// state at this version.
+    /// state at this version. Waits for Postgres to come back, because the alternative is doubt about
+    /// a call that was never made.
     pub(crate) async fn landed(
         &self,
         id: OperationId,
         version: i64,
         state: &str,
     ) -> Result<bool, StoreError> {
+        let mut tries = 0;
+        loop {
+            match self.is_at(id, version, state).await {
+                Err(error) if error.is_unavailable() && tries < PATIENCE_S => {
+                    tries += 1;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn is_at(&self, id: OperationId, version: i64, state: &str) -> Result<bool, StoreError> {
         let found = sqlx::query_scalar!(
             "/* operation_landed */ SELECT true AS \"landed!\" FROM operations
              WHERE id = $1 AND version = $2 AND state = $3",

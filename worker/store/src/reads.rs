@@ -26,7 +26,7 @@ pub struct OperationView {
     pub state: State,
     /// Its version.
     pub version: i64,
-    /// The key of its open intent at the provider, and that intent's number.
+    /// The provider's id of it, once the provider has answered.
     pub provider_ref: Option<String>,
     /// Why it stands still, by name, if it does.
     pub parked: Option<String>,

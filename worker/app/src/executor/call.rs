@@ -91,6 +91,10 @@ impl Executor {
                 Err(error) => return Err(error),
             }
         }
+        if self.store.has_waiting_events(running.subject.id).await? {
+            // They came during the call; the next claim applies them.
+            return Ok(Step::Settle(wake_up_after(running, 0)));
+        }
         Ok(match (&running.claimed.operation.state, parks) {
             (State::Retrying { .. }, Some((parked, reason))) => {
                 Step::Settle(parked_outcome(running, parked, &reason))

@@ -72,15 +72,16 @@ impl Handlers {
     ) -> Result<Outcome, HandlerError> {
         let key = format!("webhook:{}:{}", event.event_key, body_hash.get(..16).unwrap_or(body_hash));
         let hint = Event::Hinted { report: report.clone() };
-        let (Delivered::New(woken) | Delivered::Repeated(woken)) =
-            self.store.deliver(operation, &key, &hint).await?
-        else {
-            return self.ignore(received, "its operation is gone".to_owned()).await;
+        let woken = match self.store.deliver(operation, &key, &hint).await? {
+            Delivered::New(woken) | Delivered::Repeated(woken) => Some(woken),
+            Delivered::DuringCall(_) => None,
+            Delivered::Unknown => return self.ignore(received, "its operation is gone".to_owned()).await,
         };
         if received.variant {
             tracing::warn!(operation.id = %operation, "Another body came under an event key that was known; the provider is asked.");
         }
         self.store.mark_webhook(received.id, &WebhookStatus::Processed { operation }).await?;
+        let Some(woken) = woken else { return Ok(done()) };
         let subject = Subject { id: operation, kind: woken.kind, tenant: woken.tenant };
         Ok(Outcome::Done { then: vec![jobs::inbox(&subject, &key)?] })
     }
