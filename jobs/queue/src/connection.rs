@@ -105,7 +105,8 @@ impl Link {
                 let error = Error::from_redis(&error, None);
                 state.failures = state.failures.saturating_add(1);
                 let failures = state.failures;
-                let delay = RECONNECT.delay_ms(failures, &mut state.rng);
+                // Never nothing: callers that queued up behind this attempt must find it failed.
+                let delay = RECONNECT.delay_ms(failures, &mut state.rng).max(10);
                 state.retry = Some((Instant::now() + Duration::from_millis(delay), error.clone()));
                 Err(error)
             }

@@ -193,3 +193,48 @@ pub(crate) fn split_death(death: &[u8]) -> Result<(Timestamp, Failure), Error> {
     let failure = serde_json::from_slice(failure).map_err(|e| Error::encoding("a failure", e))?;
     Ok((Timestamp::from_unix_ms(at), failure))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A job as version 1 wrote it. It must be readable for ever: such records wait in Redis while
+    /// the fleet is upgraded.
+    const VERSION_1: &[u8] = b"\x01\x00\x02\x00\x03\x00\x09\x00\x00\x00\x05\x01\xa3\x18\x5c\x50\x00\
+        {\"k\":\"payout\",\"t\":\"acme\",\"v\":4,\"o\":\"webhook\",\"f\":{\"amount\":\"12.50\"},\"l\":\"wallet:1\",\
+        \"w\":7,\"c\":{\"traceparent\":\"00-a-b-01\"},\"p\":{\"n\": 1.10}}";
+
+    fn read(record: &[u8]) -> Result<Job, Error> {
+        let queue = QueueName::try_from("payout").unwrap();
+        let history = b"{\"attempt\":1,\"at_ms\":5,\"worker\":\"w\",\"class\":\"retryable\",\"code\":\"c\",\"message\":\"m\"}";
+        Stored { id: JobId::named("x", &[]), queue: &queue, record, history }.decode()
+    }
+
+    #[test]
+    fn a_record_of_version_1_is_read() {
+        let job = read(VERSION_1).unwrap();
+        assert_eq!((job.attempt, job.deliveries, job.envelope.max_attempts), (3, 5, 9));
+        assert_eq!((job.envelope.priority, job.envelope.payload_version, job.envelope.delay_ms), (0, 4, 7));
+        assert_eq!(job.enqueued_at.unix_ms(), 1_800_000_000_000);
+        assert_eq!(job.envelope.payload.get(), "{\"n\": 1.10}");
+        assert_eq!(job.envelope.tenant.as_str(), "acme");
+        assert_eq!(job.envelope.facts.get("amount").map(String::as_str), Some("12.50"));
+        assert_eq!(job.history.first().map(|record| record.code.as_str()), Some("c"));
+    }
+
+    #[test]
+    fn what_is_written_is_what_was_read() {
+        let job = read(VERSION_1).unwrap();
+        assert_eq!(encode(&job.envelope).unwrap(), VERSION_1[HEADER..]);
+    }
+
+    #[test]
+    fn a_record_cut_anywhere_is_an_error_and_shown_raw() {
+        for length in 0..VERSION_1.len() {
+            assert!(read(&VERSION_1[..length]).is_err(), "{length}");
+        }
+        let queue = QueueName::try_from("payout").unwrap();
+        let cut = Stored { id: JobId::named("x", &[]), queue: &queue, record: b"\x01\xff", history: b"" };
+        assert_eq!(cut.decode_or_raw().unwrap().envelope.payload.get(), "{\"raw_hex\":\"01ff\"}");
+    }
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use payfleet_core::job::QueueName;
 use redis::aio::MultiplexedConnection;
+use tokio::time::Instant;
 
 use crate::connection::RESPONSE_TIMEOUT;
 use crate::{Error, Queue, keys};
@@ -61,14 +62,26 @@ impl Waiter {
     /// # Errors
     /// What Redis' state brings; the next call connects anew.
     pub async fn wait(&mut self, timeout: Duration) -> Result<bool, Error> {
+        // The timeout is kept here: Redis looks at its own only ten times a second.
+        let end = Instant::now() + timeout.min(PATIENCE);
+        loop {
+            let Ok(answer) = tokio::time::timeout_at(end, self.answer()).await else {
+                return Ok(false);
+            };
+            // A command that was pending since an earlier call may end early, and without a signal.
+            if answer? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Whether the pending command, or a new one, brought a signal.
+    async fn answer(&mut self) -> Result<bool, Error> {
         let pending = self.pending.get_or_insert_with(|| {
             let (queue, key) = (self.queue.clone(), self.key.clone());
             Box::pin(block(queue, key, self.connection.take()))
         });
-        // The timeout is kept here: Redis looks at its own only ten times a second.
-        let Ok(answer) = tokio::time::timeout(timeout, pending).await else {
-            return Ok(false);
-        };
+        let answer = pending.await;
         self.pending = None;
         let answer = answer?;
         self.connection = Some(answer.connection);
@@ -81,7 +94,7 @@ impl Waiter {
         if self.pending.is_none() {
             std::future::pending::<()>().await;
         }
-        self.wait(Duration::MAX).await.unwrap_or(false)
+        self.answer().await.unwrap_or(false)
     }
 }
 

@@ -68,6 +68,9 @@ impl BackendOptions {
 }
 
 /// One worker's share of one queue.
+///
+/// Closing it waits until Redis has taken every outcome, so a service gives its shutdown a limit;
+/// what is cut off there comes back when the leases expire.
 #[derive(Debug)]
 pub struct RedisBackend {
     hold: Arc<Hold>,

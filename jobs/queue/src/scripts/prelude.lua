@@ -11,14 +11,19 @@ local HISTORY_MAX = 20
 -- Enough to wake several workers at once; a worker that finds more work than it takes wakes the next.
 local WAKE_MAX = 8
 
--- nil when the record was not written by a version that these scripts know.
+-- Whether the record was written by a version that these scripts know.
+local function readable(record)
+  if #record < HEADER_SIZE then return false end
+  local version, priority = string.byte(record, 1, 2)
+  return version == VERSION and priority <= 2
+end
+
 local function read_header(record)
-  if not record or #record < HEADER_SIZE or string.byte(record) ~= VERSION then return nil end
+  if not record or not readable(record) then return nil end
   local h = {}
   local _
   _, h.priority, h.expiries, h.attempt, h.max_attempts, h.deliveries, h.enqueued_ms =
     struct.unpack(HEADER, record)
-  if h.priority > 2 then return nil end
   return h
 end
 
@@ -35,6 +40,20 @@ local function read_lease(lease)
   local token, ready_ms, leased_ms, priority = struct.unpack(LEASE, lease)
   return { token = token, ready_ms = ready_ms, leased_ms = leased_ms, priority = priority,
     worker = string.sub(lease, LEASE_SIZE + 1) }
+end
+
+local function lease_token(lease)
+  return (struct.unpack('>I6', lease))
+end
+
+-- The leases of many jobs, packed, by id; in pieces, since a call takes only so many arguments.
+local function read_leases(ids)
+  local leases = {}
+  for from = 1, #ids, 240 do
+    local piece = redis.call('HMGET', LEASES, unpack(ids, from, math.min(from + 239, #ids)))
+    for i, lease in ipairs(piece) do leases[ids[from + i - 1]] = lease or nil end
+  end
+  return leases
 end
 
 local function ready_entry(id, since)

@@ -10,7 +10,7 @@
 -- Keys:   all.
 -- Atomic: the batch; one that ended does not touch the others. Settling twice changes nothing.
 -- Bound:  the batch. Follow-ups pass the depth limit: they stand in for the job that ends.
-local answers, done, fresh, woken, at = {}, {}, {}, 0, 2
+local answers, done, fresh, woken = {}, {}, {}, 0
 
 local function schedule(id, priority, delay)
   if delay > 0 then
@@ -19,16 +19,6 @@ local function schedule(id, priority, delay)
     make_ready('RPUSH', id, priority, now)
     woken = woken + 1
   end
-end
-
--- The lease, if it is still that of `token`; it ends here.
-local function end_lease(id, token)
-  local packed = redis.call('HGET', LEASES, id)
-  local lease = packed and read_lease(packed)
-  if not lease or lease.token ~= token then return nil end
-  redis.call('ZREM', LEASED, id)
-  redis.call('HDEL', LEASES, id)
-  return lease
 end
 
 -- For every outcome but 'done': counts the delivery and hands on what the header says.
@@ -50,8 +40,8 @@ function settle.done(id, _, from)
   for i = 0, count - 1 do fresh[#fresh + 1] = read_job(from + 1 + i * JOB_ARGS) end
 end
 
-function settle.retry(id, lease, from)
-  local delay, failure = tonumber(ARGV[from]), ARGV[from + 1]
+function settle.retry(id, packed, from)
+  local lease, delay, failure = read_lease(packed), tonumber(ARGV[from]), ARGV[from + 1]
   local record, h = delivered(id)
   if not h then return record and bury(id, failure) end
   remember(id, h.attempt, lease.worker, failure)
@@ -61,13 +51,15 @@ function settle.retry(id, lease, from)
   if last then bury(id, failure) else schedule(id, h.priority, delay) end
 end
 
-function settle.defer(id, lease, from)
+function settle.defer(id, packed, from)
+  local lease = read_lease(packed)
   local record, h = delivered(id)
   if h then rewrite(id, record, h) end
   if record then schedule(id, lease.priority, tonumber(ARGV[from])) end
 end
 
-function settle.dead(id, lease, from)
+function settle.dead(id, packed, from)
+  local lease = read_lease(packed)
   local record, h = delivered(id)
   if h then
     remember(id, h.attempt, lease.worker, ARGV[from])
@@ -76,7 +68,8 @@ function settle.dead(id, lease, from)
   if record then bury(id, ARGV[from]) end
 end
 
-function settle.release(id, lease)
+function settle.release(id, packed)
+  local lease = read_lease(packed)
   make_ready('LPUSH', id, lease.priority, lease.ready_ms)
   woken = woken + 1
 end
@@ -86,17 +79,35 @@ local function width(what, from)
   return ({ retry = 2, defer = 1, dead = 1, release = 0 })[what]
 end
 
+-- What is asked, in the order asked.
+local entries, ids, at = {}, {}, 2
 while at <= #ARGV do
-  local id, token, what, from = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], at + 3
-  local lease = end_lease(id, token)
-  if lease then settle[what](id, lease, from) end
-  answers[#answers + 1] = lease and 1 or 0
-  at = from + width(what, from)
+  local what = ARGV[at + 2]
+  entries[#entries + 1] = { id = ARGV[at], token = tonumber(ARGV[at + 1]), what = what, from = at + 3 }
+  ids[#ids + 1] = ARGV[at]
+  at = at + 3 + width(what, at + 3)
+end
+
+-- Leases that are still those of their tokens end here; a second word on the same job finds none.
+local leases, ended = read_leases(ids), {}
+for i, entry in ipairs(entries) do
+  local lease = leases[entry.id]
+  local held = lease and lease_token(lease) == entry.token
+  if held then
+    entry.lease, leases[entry.id] = lease, nil
+    ended[#ended + 1] = entry.id
+  end
+  answers[i] = held and 1 or 0
+end
+in_pieces('ZREM', LEASED, ended, 1)
+in_pieces('HDEL', LEASES, ended, 1)
+for _, entry in ipairs(entries) do
+  if entry.lease then settle[entry.what](entry.id, entry.lease, entry.from) end
 end
 
 if #done > 0 then
   in_pieces('HDEL', JOBS, done, 1)
-  in_pieces('HDEL', HISTORY, done, 1)
+  if redis.call('EXISTS', HISTORY) == 1 then in_pieces('HDEL', HISTORY, done, 1) end
   redis.call('HINCRBY', META, 'done', #done)
 end
 if #fresh > 0 then

@@ -58,6 +58,7 @@ local function promote()
 end
 
 local jobs, bytes, scanned, full = {}, 0, 0, false
+local any_history = redis.call('EXISTS', HISTORY) == 1
 local stale = tonumber(redis.call('HGET', META, 'stale') or '0')
 
 -- Which of `ids` are not ready although an entry says so: left by a job that was cancelled and came back.
@@ -76,14 +77,14 @@ local function lease_piece(priority, entries)
   local ids, leased, leases = {}, {}, {}
   for i, entry in ipairs(entries) do ids[i] = string.sub(entry, 1, 16) end
   local records = redis.call('HMGET', JOBS, unpack(ids))
-  local history = redis.call('HMGET', HISTORY, unpack(ids))
+  local history = any_history and redis.call('HMGET', HISTORY, unpack(ids)) or {}
   local absent = stale > 0 and elsewhere(ids) or {}
   local token = redis.call('HINCRBY', META, 'token', #ids) - #ids
   for i, id in ipairs(ids) do
     local record = records[i]
     if not record or absent[id] then
       if stale > 0 then stale = redis.call('HINCRBY', META, 'stale', -1) end
-    elseif not read_header(record) then
+    elseif not readable(record) then
       bury_undecodable(id)
     elseif #jobs > 0 and bytes + #record > max_bytes then
       full = true
@@ -93,7 +94,7 @@ local function lease_piece(priority, entries)
       token = token + 1
       bytes = bytes + #record
       absent[id] = true
-      local _, since = struct.unpack('>c16I6', entries[i])
+      local since = struct.unpack('>I6', entries[i], 17)
       leased[#leased + 1] = now + lease_ms
       leased[#leased + 1] = id
       leases[#leases + 1] = id
