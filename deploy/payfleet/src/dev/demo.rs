@@ -66,7 +66,7 @@ impl Intake {
             "asset_id": format!("van-{run}-{asset}"),
             "asset_type": "EV",
             "asset_metadata": {
-                "name": format!("Van {asset}"), "type": "van", "purchase_date": "2025-02-28",
+                "name": format!("Van {run} {asset}"), "type": "van", "purchase_date": "2025-02-28",
                 "purchase_price": "50000", "lifespan_years": 8,
             },
             "investor_wallet": WALLET, "fraction_owned": "1", "amount": "500", "asset": "USD",
