@@ -2,7 +2,7 @@
 //! body, both trimmed, nothing between them, as base64 in `X-BANTUPAY-SIGNATURE`.
 //!
 //! Nothing calls that API yet: whether it replaces the present one is an open question of the vendor.
-//! Signing its transactions is not here: an envelope must be decoded and compared before it is signed.
+//! Its transactions are signed in `transaction`, which decodes and compares an envelope first.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -23,7 +23,21 @@ impl Seed {
     #[must_use]
     pub fn sign_request(&self, path_with_query: &str, body: &str) -> String {
         let text = [path_with_query.trim(), body.trim()].concat();
-        STANDARD.encode(SigningKey::from_bytes(self.0.expose_secret()).sign(text.as_bytes()).to_bytes())
+        STANDARD.encode(self.sign(text.as_bytes()))
+    }
+
+    /// The Ed25519 signature of `message`.
+    pub(super) fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.key().sign(message).to_bytes()
+    }
+
+    /// The account's public key.
+    pub(super) fn public_key(&self) -> [u8; 32] {
+        self.key().verifying_key().to_bytes()
+    }
+
+    fn key(&self) -> SigningKey {
+        SigningKey::from_bytes(self.0.expose_secret())
     }
 }
 

@@ -10,6 +10,8 @@ mod client;
 mod ledger;
 #[cfg(feature = "sandbox")]
 pub(crate) mod sandbox;
+#[cfg(feature = "client")]
+pub mod transaction;
 pub(crate) mod webhook;
 #[cfg(feature = "client")]
 mod wire;
