@@ -26,7 +26,7 @@ test: install fmt-check sql-check lint deny ## Everything a change must pass.
 
 demo: ## A finite demo: pays, mints, reconciles, and fails unless everything settled and balances.
 	cargo build -p payfleet -p payfleet-producer -p payfleet-worker
-	./target/debug/payfleet dev --once --json
+	env -u REDIS_URL -u DATABASE_URL ./target/debug/payfleet dev --once --json
 
 fmt: ## Formats the sources.
 	cargo fmt --all

@@ -6,7 +6,8 @@ use payfleet::servers::{PostgresOptions, PostgresServer, RedisOptions, RedisServ
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let dir = std::path::PathBuf::from(std::env::args().nth(1).expect("usage: hold-servers DIR"));
-    let redis = RedisServer::start(RedisOptions { dir: Some(dir.join("redis")), ..Default::default() }).await?;
+    let redis =
+        RedisServer::start(RedisOptions { dir: Some(dir.join("redis")), ..Default::default() }).await?;
     let postgres = PostgresServer::start(PostgresOptions::in_dir(dir.join("postgres"))).await?;
     println!("{} {}", redis.pid(), postgres.pid());
     std::future::pending().await

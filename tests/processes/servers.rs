@@ -7,29 +7,14 @@ use std::process::{Command, Stdio};
 use payfleet::servers::{PostgresOptions, PostgresServer, RedisOptions, RedisServer};
 use sqlx::{Connection, PgConnection, Row};
 
+use crate::seen::{runs, until_gone};
+
 async fn redis_at(server: &RedisServer) -> redis::aio::MultiplexedConnection {
     redis::Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
 }
 
 async fn postgres_at(server: &PostgresServer) -> PgConnection {
     PgConnection::connect(&server.url("postgres")).await.unwrap()
-}
-
-/// Whether a process runs; a zombie that waits for its parent does not.
-fn runs(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !matches!(stat.rsplit_once(") ").unwrap().1.as_bytes()[0], b'Z' | b'X'))
-}
-
-/// Waits for the end of a process that is not our child.
-async fn until_gone(pid: u32) {
-    let gone = async {
-        while runs(pid) {
-            tokio::task::yield_now().await;
-        }
-    };
-    let patience = std::time::Duration::from_secs(30);
-    tokio::time::timeout(patience, gone).await.unwrap_or_else(|_| panic!("process {pid} still runs"));
 }
 
 fn as_ours(dir: &Path) -> RedisOptions {
@@ -104,7 +89,8 @@ async fn a_folder_that_is_in_use_is_not_swept_but_refused() {
 #[tokio::test]
 async fn a_server_that_cannot_start_says_why() {
     let settings = vec![("maxmemory".to_owned(), "plenty".to_owned())];
-    let refused = RedisServer::start(RedisOptions { settings, ..RedisOptions::default() }).await.err().unwrap();
+    let refused =
+        RedisServer::start(RedisOptions { settings, ..RedisOptions::default() }).await.err().unwrap();
     assert!(refused.to_string().contains("plenty"), "{refused}");
     let settings = vec![("wal_level".to_owned(), "plenty".to_owned())];
     let options = PostgresOptions { settings, ..PostgresOptions::default() };

@@ -149,9 +149,9 @@ impl Fleet {
 fn port(plan: &Plan) -> anyhow::Result<u16> {
     let usual_is_free = || TcpListener::bind((Ipv4Addr::LOCALHOST, USUAL_PORT)).is_ok();
     match plan.port {
-        Some(port) => Ok(port),
+        Some(port @ 1..) => Ok(port),
         None if !plan.is_throwaway && usual_is_free() => Ok(USUAL_PORT),
-        None => servers::free_port(),
+        Some(0) | None => servers::free_port(),
     }
 }
 

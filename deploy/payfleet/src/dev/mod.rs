@@ -44,7 +44,7 @@ pub(crate) struct Options {
     /// Where data, logs and pid files go [default: .payfleet; with --once a temporary folder]
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// The producer's port [default: 8080 if it is free, else any; with --once any]
+    /// The producer's port, 0 for any that is free [default: 8080 if it is free, else any; with --once any]
     #[arg(long)]
     port: Option<u16>,
     /// How many workers to run
