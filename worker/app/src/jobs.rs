@@ -67,18 +67,13 @@ pub fn inbox(subject: &Subject, event_key: &str) -> Result<NewJob, JobError> {
     advance(subject, id, Duration::ZERO, Origin::FollowUp)
 }
 
-/// The job that asks how far an operation has come. There is one that polls; a hint adds one that
-/// looks at once, for which `hinted_at` gives the version.
+/// The job that asks how far an operation has come, for as long as the operation is at `version`.
 ///
 /// # Errors
 /// [`JobError`].
-pub fn confirm(subject: &Subject, delay: Duration, hinted_at: Option<i64>) -> Result<NewJob, JobError> {
-    let operation = subject.id.as_uuid();
-    let id = match hinted_at {
-        None => JobId::named("confirm", &[operation.as_bytes()]),
-        Some(version) => JobId::named("confirm now", &[operation.as_bytes(), &version.to_be_bytes()]),
-    };
-    let payload = Confirm { operation_id: subject.id };
+pub fn confirm(subject: &Subject, version: i64, delay: Duration) -> Result<NewJob, JobError> {
+    let id = JobId::named("confirm", &[subject.id.as_uuid().as_bytes(), &version.to_be_bytes()]);
+    let payload = Confirm { operation_id: subject.id, version };
     let mut job = job(JobKind::Confirm, id, &subject.tenant, &payload, Origin::FollowUp)?;
     job.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
     job.facts = facts(subject.id);

@@ -105,15 +105,18 @@ impl Store {
         Ok(row.map(DeadLetter::from))
     }
 
-    /// Marks every death of a job as released again.
+    /// Marks the deaths of a job up to this one as released again; it may have died anew since.
     ///
     /// # Errors
     /// [`StoreError`], where Postgres is away or refuses.
-    pub async fn mark_redriven(&self, id: JobId) -> Result<(), StoreError> {
+    pub async fn mark_redriven(&self, id: JobId, died_at: Timestamp) -> Result<(), StoreError> {
+        // The stored moment is finer than a Timestamp.
+        let until: OffsetDateTime = died_at.plus_ms(1).into();
         sqlx::query!(
             "/* dead_letter_redriven */ UPDATE dead_letters SET redriven_at = now()
-             WHERE job_id = $1 AND redriven_at IS NULL",
+             WHERE job_id = $1 AND died_at < $2 AND redriven_at IS NULL",
             id.as_uuid(),
+            until,
         )
         .execute(&self.pool)
         .await?;

@@ -32,7 +32,8 @@ pub enum Delivered {
     /// Stored. A call is under way: whoever makes it looks into the inbox when it has ended, and
     /// claiming the operation from under it would only make doubt out of an answer that is coming.
     DuringCall(Woken),
-    /// It was there already. Waking again is harmless, and needed where the first waker died.
+    /// It was there already, and the operation's next wake-up with it. Waking again is harmless, and
+    /// quicker where the first waker died.
     Repeated(Woken),
     /// There is no such operation.
     Unknown,
@@ -109,20 +110,16 @@ async fn deliver(connection: &mut PgConnection, delivery: &Delivery<'_>) -> Resu
     // The row is locked first, as every writer does: a call's outcome is written before this, and
     // then the state has moved on, or after, and then its writer sees the event.
     let Some(row) = sqlx::query!(
-        "/* operation_wake */ UPDATE operations
-         SET next_wake_at = CASE WHEN state = 'submitting' THEN next_wake_at WHEN parked IS NULL OR $2 THEN now() END,
-             parked = CASE WHEN NOT $2 THEN parked END,
-             parked_reason = CASE WHEN NOT $2 THEN parked_reason END
-         WHERE id = $1 RETURNING kind, tenant, version, state",
+        "/* operation_lock_inbox */ SELECT kind, tenant, version, state FROM operations WHERE id = $1 FOR UPDATE",
         id.as_uuid(),
-        // The provider's own late answer is worth waking what waits for a person.
-        matches!(delivery.event, Event::Evidence { .. }),
     )
     .fetch_optional(&mut *connection)
     .await?
     else {
         return Ok(Delivered::Unknown);
     };
+    let woken =
+        Woken { id, kind: kind(&id, &row.kind)?, tenant: tenant(&id, row.tenant)?, version: row.version };
     let stored = sqlx::query!(
         "/* inbox_insert */ INSERT INTO inbox (operation_id, event_key, event) VALUES ($1, $2, $3)
          ON CONFLICT ON CONSTRAINT inbox_once DO NOTHING",
@@ -130,14 +127,27 @@ async fn deliver(connection: &mut PgConnection, delivery: &Delivery<'_>) -> Resu
         delivery.event_key,
         to_json(delivery.event),
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?
     .rows_affected();
-    let woken =
-        Woken { id, kind: kind(&id, &row.kind)?, tenant: tenant(&id, row.tenant)?, version: row.version };
-    Ok(match stored {
-        1 if row.state == "submitting" => Delivered::DuringCall(woken),
-        1 => Delivered::New(woken),
-        _ => Delivered::Repeated(woken),
-    })
+    if stored == 0 {
+        return Ok(Delivered::Repeated(woken));
+    }
+    if row.state == "submitting" {
+        return Ok(Delivered::DuringCall(woken));
+    }
+    // The provider's own late answer is worth waking what waits for a person.
+    let unparks = matches!(delivery.event, Event::Evidence { .. });
+    sqlx::query!(
+        "/* operation_wake */ UPDATE operations
+         SET next_wake_at = CASE WHEN parked IS NULL OR $2 THEN now() END,
+             parked = CASE WHEN NOT $2 THEN parked END,
+             parked_reason = CASE WHEN NOT $2 THEN parked_reason END
+         WHERE id = $1",
+        id.as_uuid(),
+        unparks,
+    )
+    .execute(connection)
+    .await?;
+    Ok(Delivered::New(woken))
 }

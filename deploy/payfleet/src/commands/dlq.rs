@@ -203,7 +203,7 @@ async fn retry(options: &Retry) -> anyhow::Result<()> {
     let queue = options.redis.open()?;
     let answer = queue.enqueue(&[job]).await?;
     // Only once it is in Redis: a crash in between leaves it on the list, and retrying twice is once.
-    store.mark_redriven(options.job).await?;
+    store.mark_redriven(options.job, letter.died_at).await?;
     let is_new = matches!(answer.as_slice(), [Enqueued::Created(_)]);
     if options.json {
         return show::json(&json!({ "job_id": options.job, "queue": letter.queue, "enqueued": is_new }));

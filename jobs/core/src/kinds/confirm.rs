@@ -11,6 +11,9 @@ use crate::address::Network;
 pub struct Confirm {
     /// Which operation to ask about; everything else is in its row.
     pub operation_id: OperationId,
+    /// The operation's version when this look was asked for. A later version has asked for its own,
+    /// and this one ends: so there is always one chain of polls, never two and never none.
+    pub version: i64,
 }
 
 /// How long to wait between two polls of something on `network`, in milliseconds: about one block,

@@ -14,6 +14,7 @@ mod resolve;
 mod schedule;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use payfleet_core::job::{Failure, Job, NewJob, Origin};
 use payfleet_core::kinds::lifecycle::{Event, Parked, Plan, State};
@@ -62,7 +63,7 @@ impl Executor {
         store: Store,
         clients: Arc<Clients>,
         worker: &str,
-        confirm_interval: Option<std::time::Duration>,
+        confirm_interval: Option<Duration>,
     ) -> Self {
         Self { store, clients, worker: worker.into(), schedule: Schedule::new(confirm_interval) }
     }
@@ -143,15 +144,15 @@ impl Executor {
         }
     }
 
-    /// Hands the operation over to the job that polls; a hint makes one that looks at once.
+    /// Hands the operation over to the job that polls: at once where somebody hinted at news.
     async fn confirm(&self, running: &mut Running<'_>) -> Result<Step, StoreError> {
         self.store.set_next(&mut running.claimed, &self.schedule.while_confirming()).await?;
-        let interval = self.schedule.confirm_interval(running.claimed.operation.request.network());
-        let mut then = vec![jobs::confirm(&running.subject, interval, None)];
-        if running.claimed.look_now {
-            let version = running.claimed.version;
-            then.push(jobs::confirm(&running.subject, std::time::Duration::ZERO, Some(version)));
-        }
+        let delay = if running.claimed.look_now {
+            Duration::ZERO
+        } else {
+            self.schedule.confirm_interval(running.claimed.operation.request.network())
+        };
+        let then = vec![jobs::confirm(&running.subject, running.claimed.version, delay)];
         Ok(Step::Settle(settle_with(then)))
     }
 

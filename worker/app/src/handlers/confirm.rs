@@ -19,6 +19,12 @@ impl Handlers {
             tracing::warn!("There is no such operation to confirm.");
             return Ok(done());
         };
+        if view.version != confirm.version {
+            tracing::info!(
+                "The operation has moved since; if it is to be looked at, that was asked for anew."
+            );
+            return Ok(done());
+        }
         let State::Accepted { provider_ref, tx_hash } = &view.state else {
             tracing::info!(operation.state = view.state.name(), "Nothing is left to confirm.");
             return Ok(done());
@@ -52,10 +58,10 @@ impl Handlers {
         }
         let is_final = matches!(report.progress, Progress::Succeeded | Progress::Failed { .. });
         let key = format!("polled:{}:{}", report.raw_status, report.tx_hash.as_deref().unwrap_or("-"));
-        let delivered = self.store.deliver(view.id, &key, &Event::Polled { report }).await?;
-        let Delivered::New(woken) = delivered else {
-            // It is in the inbox already; if its wake-up was lost, the rescuer makes one.
-            return Ok(if is_final { done() } else { again });
+        let woken = match self.store.deliver(view.id, &key, &Event::Polled { report }).await? {
+            Delivered::New(woken) | Delivered::DuringCall(woken) => woken,
+            Delivered::Repeated(woken) if is_final => woken,
+            Delivered::Repeated(_) | Delivered::Unknown => return Ok(again),
         };
         let subject = Subject { id: view.id, kind: woken.kind, tenant: woken.tenant };
         // The operation, once it has applied this, asks for more polls if it needs them.
