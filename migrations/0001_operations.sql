@@ -16,6 +16,7 @@ CREATE TABLE operations (
     version         bigint NOT NULL,
     provider_ref    text,
     next_wake_at    timestamptz,
+    not_before      timestamptz,
     parked          text,
     parked_reason   text,
     created_at      timestamptz NOT NULL DEFAULT now(),
@@ -29,6 +30,7 @@ COMMENT ON COLUMN operations.state IS 'name of the state in state_data, for inde
 COMMENT ON COLUMN operations.version IS 'raised by every claim and every write; a write under an older version is refused';
 COMMENT ON COLUMN operations.provider_ref IS 'the provider''s id of it, once the provider has answered';
 COMMENT ON COLUMN operations.next_wake_at IS 'when something must happen next; NULL: nothing by itself (final or parked)';
+COMMENT ON COLUMN operations.not_before IS 'a backoff or a Retry-After is running: a job that comes earlier waits';
 COMMENT ON COLUMN operations.parked IS 'why it stands still until a person acts';
 
 CREATE INDEX operations_provider_ref ON operations (provider, account, provider_ref) WHERE provider_ref IS NOT NULL;

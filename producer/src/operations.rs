@@ -144,9 +144,27 @@ pub(crate) async fn show(
         // A worker may have taken the job between the two looks.
         (Ok(_), Ok(None)) => match read_row(state, caller, kind, id).await? {
             Some(row) => Ok(Json(view::operation(&row)).into_response()),
-            None => Err(no_such(kind)),
+            None => show_dead(state, caller, kind, id).await,
         },
         (Err(problem), _) | (Ok(_), Err(problem)) => Err(problem),
+    }
+}
+
+/// Its first job died before a worker could make its row: it was accepted, and nobody has acted on
+/// it. To say that there is no such operation would invite a second payment under a new key.
+async fn show_dead(
+    state: &AppState,
+    caller: &Caller,
+    kind: OperationKind,
+    id: OperationId,
+) -> Result<Response, Problem> {
+    let letter = timeout(STORE_WITHIN, state.store().dead_letter(JobId::first_of(id))).await;
+    let letter = letter.map_err(|_| store_problem("Postgres did not answer in time"))?;
+    match letter.map_err(|error| store_problem(&error))? {
+        Some(letter) if letter.tenant == caller.tenant.as_str() && letter.kind == kind.as_str() => {
+            Ok(Json(view::dead(id, kind, &letter)).into_response())
+        }
+        _ => Err(no_such(kind)),
     }
 }
 

@@ -17,7 +17,10 @@ pub(crate) fn queue_problem(error: &Error) -> Problem {
                 "Redis does not take it now, so nothing is confirmed. Repeat the request with the same key.";
             Problem::new(Kind::Unavailable, detail)
         }
-        Error::InvalidUrl { .. } | Error::InvalidJob { .. } | Error::Encoding { .. } => {
+        Error::InvalidUrl { .. }
+        | Error::InvalidJob { .. }
+        | Error::InvalidArgument { .. }
+        | Error::Encoding { .. } => {
             Problem::new(Kind::Internal, "Nothing was confirmed. Repeat the request with the same key.")
         }
     };

@@ -7,7 +7,7 @@ use payfleet_core::kinds::payout::Payout;
 use payfleet_core::kinds::{OperationKind, Request};
 use payfleet_core::{JobId, OperationId, Timestamp};
 use payfleet_queue::{JobView, Place};
-use payfleet_store::OperationView;
+use payfleet_store::{DeadLetter, OperationView};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -125,7 +125,8 @@ struct QueuedJob {
     id: JobId,
     place: &'static str,
     attempt: u32,
-    enqueued_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enqueued_at: Option<String>,
 }
 
 /// Shows an operation by its first job, where Postgres has no row of it or (not `asked_postgres`)
@@ -140,9 +141,27 @@ pub(crate) fn queued(id: OperationId, kind: OperationKind, view: &JobView, asked
             id: job.envelope.id,
             place: place(&view.place),
             attempt: job.attempt,
-            enqueued_at: rfc3339(job.enqueued_at),
+            enqueued_at: Some(rfc3339(job.enqueued_at)),
         },
         detail: (!asked_postgres).then_some("Postgres does not answer; this is what the queue knows."),
+    }
+}
+
+/// Shows an operation whose first job died before a worker could make its row.
+pub(crate) fn dead(id: OperationId, kind: OperationKind, letter: &DeadLetter) -> Queued {
+    Queued {
+        operation_id: id,
+        kind,
+        state: "queued",
+        job: QueuedJob {
+            id: letter.job_id,
+            place: "dead",
+            attempt: u32::try_from(letter.attempts).unwrap_or(0),
+            enqueued_at: None,
+        },
+        detail: Some(
+            "Nothing was sent to the provider. An operator must release it; do not ask for it anew.",
+        ),
     }
 }
 

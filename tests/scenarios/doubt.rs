@@ -106,3 +106,29 @@ async fn refused_credentials_park_the_payout_instead_of_failing_it() {
 async fn settled(world: &World, id: payfleet_core::OperationId) -> bool {
     world.store.operation(id).await.unwrap().is_some_and(|view| view.state.name() == "settled")
 }
+
+#[tokio::test]
+async fn a_webhook_during_a_call_that_is_quarantined_does_not_hide_the_dead_letter() {
+    let world = World::start().await;
+    let heleket = &world.providers.heleket;
+    world.providers.plan(heleket, PAYOUT, 1, json!("hold_after_effect")).await;
+    let id = world.api.payout("order-1", "15.5").await.accepted();
+    world.providers.held(heleket, 1).await;
+    let effect = world.providers.effects(heleket).await.remove(0);
+    let hint = json!({
+        "type": "payout", "uuid": effect.id, "order_id": effect.reference, "amount": "15.5", "currency": "USDT",
+        "network": "TRON", "status": "process", "is_final": false,
+    });
+    world.providers.emit(heleket, hint).await;
+    world
+        .until("the hint is in the inbox", async |world| {
+            let counts = world.store.webhook_counts().await.unwrap();
+            counts.iter().any(|one| one.provider == "heleket" && one.status == "processed")
+        })
+        .await;
+    world.assert_state(id, "submitting").await;
+    world.providers.release(heleket).await;
+    world.run_until_idle().await;
+    world.assert_state(id, "settled").await;
+    world.finish().await;
+}

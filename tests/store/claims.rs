@@ -150,3 +150,70 @@ async fn events_are_matched_by_our_reference_or_the_providers() {
     store.record(&mut claimed, &job("a"), &event, None, &soon).await.unwrap();
     assert_eq!(find(None, Some("u1".to_owned())).await, [new.id()]);
 }
+
+#[tokio::test]
+async fn events_that_came_meanwhile_are_never_slept_over() {
+    let store = store().await;
+    let new = payout("k");
+    let mut owner = claim(&store, &new, "owner").await;
+    open(&store, &mut owner, "owner").await;
+    let mut prober = claim_again(&store, new.id(), "prober").await;
+    store.keep_evidence(new.id(), 2, 1, &accepted("u1")).await.unwrap();
+
+    let parked = Next::Parked {
+        parked: payfleet_core::kinds::lifecycle::Parked::InDoubt,
+        reason: "nobody can tell".to_owned(),
+    };
+    store.set_next(&mut prober, &parked).await.unwrap();
+    assert!(prober.events_wait);
+    assert_eq!(store.operation(new.id()).await.unwrap().unwrap().parked, None);
+    let next = claim_again(&store, new.id(), "next").await;
+    assert_eq!(next.operation.state.provider_ref(), Some("u1"));
+}
+
+#[tokio::test]
+async fn a_job_that_comes_before_the_backoff_has_run_waits_for_it() {
+    let store = store().await;
+    let new = payout("k");
+    let mut claimed = claim(&store, &new, "a").await;
+    open(&store, &mut claimed, "a").await;
+    let outcome = CallOutcome::Failed {
+        class: OutcomeClass::RateLimited { retry_after_ms: Some(3_600_000) },
+        code: "http_429".to_owned(),
+        message: "slow down".to_owned(),
+    };
+    let in_an_hour = |_: &State| Next::NotBefore { ms: 3_600_000 };
+    let event = Event::Called { intent: 1, outcome };
+    store.record(&mut claimed, &job("a"), &event, None, &in_an_hour).await.unwrap();
+    let early = |redrive| ClaimRequest { id: new.id(), first: None, job: job("b"), redrive };
+    let answer = store.claim(&early(false)).await.unwrap();
+    assert!(matches!(answer, Claim::NotYet { ms } if ms > 3_500_000), "{answer:?}");
+    assert!(matches!(store.claim(&early(true)).await.unwrap(), Claim::Claimed(_)));
+}
+
+#[tokio::test]
+async fn a_failed_operation_is_still_found_by_the_providers_id() {
+    let store = store().await;
+    let new = payout("k");
+    let mut claimed = claim(&store, &new, "a").await;
+    open(&store, &mut claimed, "a").await;
+    let event = Event::Called { intent: 1, outcome: accepted("u1") };
+    store.record(&mut claimed, &job("a"), &event, None, &soon).await.unwrap();
+    let failed = Event::Polled { report: report("u1", Progress::Failed { reason: "there".to_owned() }) };
+    store.record(&mut claimed, &job("a"), &failed, None, &|_| Next::Never).await.unwrap();
+    let found =
+        store.find_by_reference(Provider::Heleket, &AccountId::default(), None, Some("u1")).await.unwrap();
+    assert_eq!(found, [new.id()]);
+}
+
+#[tokio::test]
+async fn text_with_the_character_nul_keeps_no_answer_from_being_written() {
+    let store = store().await;
+    let new = payout("k");
+    let mut claimed = claim(&store, &new, "a").await;
+    open(&store, &mut claimed, "a").await;
+    let odd = Report { raw_status: "pa\0id".to_owned(), ..report("u1", Progress::Succeeded) };
+    let event = Event::Called { intent: 1, outcome: CallOutcome::Accepted { report: odd } };
+    store.record(&mut claimed, &job("a"), &event, None, &|_| Next::Never).await.unwrap();
+    assert!(matches!(claimed.operation.state, State::Settled { .. }));
+}

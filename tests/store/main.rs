@@ -1,5 +1,6 @@
 //! The store on a real Postgres.
 
 mod claims;
+mod dead_letters;
 mod ledger;
 mod shares;

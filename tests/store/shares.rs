@@ -3,6 +3,7 @@
 use payfleet_core::kinds::lifecycle::{Event, State};
 use payfleet_core::outcome::OutcomeClass;
 use payfleet_core::provider::CallOutcome;
+use payfleet_process::spawn;
 use payfleet_store::{Next, Opened, Store};
 use payfleet_tests::store::{claim, job, mint, open, store};
 
@@ -17,7 +18,7 @@ async fn fifty_concurrent_mints_never_promise_more_than_all_of_an_asset() {
     let mints: Vec<_> = (0..50)
         .map(|index| {
             let store = store.clone();
-            tokio::spawn(async move { mint_of(&store, &format!("mint-{index}"), "7").await })
+            spawn("mint", async move { mint_of(&store, &format!("mint-{index}"), "7").await })
         })
         .collect();
     let mut opened = 0;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use payfleet_process::Settings;
-use payfleet_providers::{heleket, trovotech};
-use payfleet_queue::Config as QueueConfig;
+use payfleet_providers::{Clients, heleket, trovotech};
+use payfleet_queue::{Config as QueueConfig, Queue};
+use payfleet_store::check_database_url;
 
 /// The variables a worker reads, for `--help`.
 pub const VARIABLES: &str = "\
@@ -15,7 +16,8 @@ Environment:
   CONCURRENCY            jobs at once per queue; default 16
   QUEUE_PREFIX           default payfleet
   LEASE_MS               how long a lease lasts without a heartbeat; default 30000
-  SHUTDOWN_GRACE_MS      how long running jobs may take after SIGTERM; default 30000
+  SHUTDOWN_GRACE_MS      how long running jobs may take after SIGTERM; default 45000, longer than
+                         the longest call of a provider
   DATABASE_CONNECTIONS   default 16
   RECONCILE_EVERY_MS     how often each provider's record is compared with ours; default 900000, 0 = never
   CONFIRM_INTERVAL_MS    overrides the interval between two polls; for sandboxes
@@ -66,6 +68,11 @@ impl Config {
         let redis_url = settings.required::<String>("REDIS_URL", "for example redis://127.0.0.1:6379");
         let database_url =
             settings.required::<String>("DATABASE_URL", "for example postgres://payfleet@127.0.0.1/payfleet");
+        if let Some(url) = &database_url
+            && let Err(error) = check_database_url(url)
+        {
+            settings.mistake("DATABASE_URL", error.to_string());
+        }
         let lease = settings.duration_ms("LEASE_MS", 30_000);
         if lease < Duration::from_secs(1) {
             settings.mistake("LEASE_MS", "is under 1000: heartbeats could not keep a lease alive");
@@ -78,14 +85,26 @@ impl Config {
         let reconcile_every = settings.duration_ms("RECONCILE_EVERY_MS", 900_000);
         let name = settings.or("WORKER_NAME", default_name());
         let database_connections = settings.or("DATABASE_CONNECTIONS", 16);
-        let shutdown_grace = settings.duration_ms("SHUTDOWN_GRACE_MS", 30_000);
+        let shutdown_grace = settings.duration_ms("SHUTDOWN_GRACE_MS", 45_000);
+        if shutdown_grace < Duration::from_secs(1) {
+            settings.mistake("SHUTDOWN_GRACE_MS", "is under 1000: calls under way could not end");
+        }
         let confirm_interval = settings.optional::<u64>("CONFIRM_INTERVAL_MS").map(Duration::from_millis);
+        if confirm_interval.is_some_and(|interval| interval.is_zero()) {
+            settings.mistake("CONFIRM_INTERVAL_MS", "is 0: give at least 1, or leave it out");
+        }
         let allow_private = settings.flag("ALLOW_PRIVATE_HOSTS", false);
         let heleket = read_heleket(settings, allow_private);
         let trovotech = read_trovotech(settings, allow_private);
+        if let Err(error) = Clients::new(heleket.clone(), trovotech.clone()) {
+            settings.mistake("HELEKET_PROJECT_URL, TROVOTECH_BASE_URL", error.to_string());
+        }
         let mut queue = QueueConfig::new(redis_url?);
         queue.prefix = prefix;
         queue.lease = lease;
+        if let Err(error) = Queue::open(queue.clone()) {
+            settings.mistake("REDIS_URL", error.to_string());
+        }
         Some(Self {
             queue,
             database_url: database_url?,
@@ -101,6 +120,9 @@ impl Config {
     }
 }
 
+/// A claim counts as abandoned after 90 s; a call must have ended by then.
+const LONGEST_TIMEOUT: Duration = Duration::from_mins(1);
+
 fn default_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}-{}", host.trim(), std::process::id())
@@ -111,6 +133,10 @@ fn read_heleket(settings: &mut Settings, allow_private: bool) -> Option<heleket:
     let callback_url = settings.optional::<String>("HELEKET_CALLBACK_URL");
     let payment_key = settings.secret("HELEKET_PAYMENT_KEY");
     let is_subtract = settings.flag("HELEKET_IS_SUBTRACT", true);
+    if base_url.is_none() && payment_key.is_some() | callback_url.is_some() {
+        settings
+            .mistake("HELEKET_PROJECT_URL", "is not set, but other HELEKET_ variables are: set it, or none");
+    }
     let base_url = base_url?;
     let merchant =
         settings.required::<String>("HELEKET_MERCHANT_ID", "HELEKET_PROJECT_URL is set, so this is needed");
@@ -127,6 +153,12 @@ fn read_heleket(settings: &mut Settings, allow_private: bool) -> Option<heleket:
 fn read_trovotech(settings: &mut Settings, allow_private: bool) -> Option<trovotech::Config> {
     let base_url = settings.optional::<String>("TROVOTECH_BASE_URL");
     let timeout = settings.duration_ms("TROVOTECH_TIMEOUT_MS", 20_000);
+    if timeout > LONGEST_TIMEOUT {
+        settings.mistake(
+            "TROVOTECH_TIMEOUT_MS",
+            "is over 60000: a call must end before its claim counts as abandoned",
+        );
+    }
     let base_url = base_url?;
     let hint = "TROVOTECH_BASE_URL is set, so this is needed";
     let api_key = settings.required_secret("TROVOTECH_API_KEY", hint);

@@ -11,6 +11,7 @@ use payfleet_core::kinds::reconcile::Reconcile;
 use payfleet_core::kinds::{Advance, JobKind, OperationKind};
 use payfleet_core::{JobId, OperationId, TenantId};
 use payfleet_process::current_trace;
+use payfleet_store::Overdue;
 use serde::Serialize;
 
 /// The version of every payload here.
@@ -56,6 +57,19 @@ pub fn advance(subject: &Subject, id: JobId, delay: Duration, origin: Origin) ->
 /// [`JobError`].
 pub fn wake_up(subject: &Subject, version: i64, delay: Duration, origin: Origin) -> Result<NewJob, JobError> {
     advance(subject, JobId::wake_up(subject.id, version), delay, origin)
+}
+
+/// The job that makes up for one that is missing. Named by the moment that was missed, because the
+/// wake-up of the same version may still wait for a later one.
+///
+/// # Errors
+/// [`JobError`].
+pub fn rescue(overdue: &Overdue) -> Result<NewJob, JobError> {
+    let Overdue { operation, due_at } = overdue;
+    let id = operation.id.as_uuid();
+    let about = [id.as_bytes().as_slice(), &operation.version.to_be_bytes(), &due_at.unix_ms().to_be_bytes()];
+    let subject = Subject { id: operation.id, kind: operation.kind, tenant: operation.tenant.clone() };
+    advance(&subject, JobId::named("rescue", &about), Duration::ZERO, Origin::Rescue)
 }
 
 /// The job that wakes an operation because `event_key` is in its inbox.

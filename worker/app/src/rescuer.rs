@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use payfleet_core::job::Origin;
+use payfleet_core::kinds::OperationKind;
 use payfleet_queue::{Enqueued, Queue};
 use payfleet_store::Store;
 use tokio_util::sync::CancellationToken;
 
-use crate::jobs::{self, Subject};
+use crate::jobs;
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(2);
@@ -41,17 +41,24 @@ pub async fn run(store: Store, queue: Queue, stop: CancellationToken) {
 /// In words: Postgres or Redis is away.
 pub async fn rescue(store: &Store, queue: &Queue) -> Result<usize, String> {
     let overdue = store.overdue(GRACE_MS, BATCH).await.map_err(|error| error.to_string())?;
-    let mut made = Vec::with_capacity(overdue.len());
-    for operation in overdue {
-        let subject = Subject { id: operation.id, kind: operation.kind, tenant: operation.tenant };
-        let job = jobs::wake_up(&subject, operation.version, Duration::ZERO, Origin::Rescue);
-        made.push(job.map_err(|error| error.to_string())?);
+    let mut rescued = 0;
+    // By queue: one that is full must not keep the others waiting.
+    for kind in OperationKind::ALL {
+        let of_kind = overdue.iter().filter(|one| one.operation.kind == kind);
+        let made: Result<Vec<_>, _> = of_kind.map(jobs::rescue).collect();
+        let made = made.map_err(|error| error.to_string())?;
+        if made.is_empty() {
+            continue;
+        }
+        match queue.enqueue(&made).await {
+            Ok(enqueued) => {
+                rescued += enqueued.iter().filter(|one| matches!(one, Enqueued::Created(_))).count();
+            }
+            Err(error) => {
+                tracing::warn!(job.kind = kind.as_str(), "Overdue operations could not be rescued: {error}");
+            }
+        }
     }
-    if made.is_empty() {
-        return Ok(0);
-    }
-    let enqueued = queue.enqueue(&made).await.map_err(|error| error.to_string())?;
-    let rescued = enqueued.iter().filter(|one| matches!(one, Enqueued::Created(_))).count();
     if rescued > 0 {
         tracing::warn!(rescued, "Made jobs for operations that were overdue and had none.");
     }

@@ -18,6 +18,8 @@ use crate::jobs;
 const EVERY: Duration = Duration::from_secs(20);
 /// How often partitions are looked after, in looks at the clock (about an hour).
 const LOOKS_PER_HOUSEKEEPING: u32 = 180;
+/// How many windows back are asked for; those that were compared within a day are not made again.
+const WINDOWS: i64 = 8;
 /// How long after its end a window is compared: what was under way has come to rest by then.
 const SETTLING_MS: i64 = 300_000;
 
@@ -51,8 +53,8 @@ pub async fn run(store: Store, queue: Queue, clock: Arc<dyn Clock>, plan: Plan, 
 }
 
 async fn ask(queue: &Queue, providers: &[Provider], now: Timestamp, every: Duration) {
-    for &provider in providers {
-        let reconcile = last_window(provider, now, every);
+    let windows = providers.iter().flat_map(|&provider| last_windows(provider, now, every));
+    for reconcile in windows {
         let job = match jobs::reconcile(&reconcile, Origin::Schedule) {
             Ok(job) => job,
             Err(error) => {
@@ -64,6 +66,12 @@ async fn ask(queue: &Queue, providers: &[Provider], now: Timestamp, every: Durat
             tracing::debug!("A reconciliation was not scheduled and will be asked for again: {error}");
         }
     }
+}
+
+/// The last whole windows, so that those of a fleet that was down are not left out.
+fn last_windows(provider: Provider, now: Timestamp, every: Duration) -> impl Iterator<Item = Reconcile> {
+    let length = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
+    (0..WINDOWS).map(move |back| last_window(provider, now.plus_ms(length.saturating_mul(-back)), every))
 }
 
 /// The last whole window that ended before things had time to settle.

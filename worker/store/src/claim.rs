@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use crate::operation_row::{OperationRow, json, to_json};
 use crate::record::Next;
-use crate::write::{Cursor, JobRef, apply_event, save_operation};
+use crate::write::{Cursor, JobRef, apply_event, note, save_operation};
 use crate::{Store, StoreError};
 
 /// While a claimed operation has no later wake-up, the rescuer leaves it alone for this long.
@@ -37,6 +37,11 @@ pub enum Claim {
         /// Why.
         reason: String,
     },
+    /// A backoff or a `Retry-After` is running. Nothing was changed.
+    NotYet {
+        /// How long it still runs, in milliseconds.
+        ms: u64,
+    },
     /// Another request was made under the same idempotency key. Nothing was changed.
     Conflict,
     /// There is no such row, and the job does not say what was asked.
@@ -54,6 +59,8 @@ pub struct Claimed {
     pub intent: Option<OpenIntent>,
     /// Somebody hinted that the provider has news.
     pub look_now: bool,
+    /// Events came since the inbox was applied; the operation is due at once, by another claim.
+    pub events_wait: bool,
 }
 
 /// An intent whose call may have had its effect.
@@ -76,6 +83,7 @@ struct LockedRow {
     request_hash: Vec<u8>,
     version: i64,
     parked_reason: Option<String>,
+    wait_ms: i64,
 }
 
 impl Store {
@@ -110,15 +118,25 @@ async fn claim(connection: &mut PgConnection, request: &ClaimRequest<'_>) -> Res
     if let Some(reason) = row.parked_reason.filter(|_| !request.redrive && !moved) {
         return Ok(Claim::Parked { reason });
     }
+    let waits = matches!(operation.state, State::Retrying { .. } | State::InDoubt { .. });
+    if waits && row.wait_ms > 0 && !moved && !request.redrive {
+        return Ok(Claim::NotYet { ms: row.wait_ms.unsigned_abs() });
+    }
     let next = if operation.state.is_final() { Next::Never } else { Next::After { ms: CLAIM_PATIENCE_MS } };
-    save_operation(connection, &operation, held, cursor.version, &next).await?;
+    let events_wait = save_operation(connection, &operation, held, cursor.version, &next).await?;
     let intent = if resolved(&operation.state) {
         close_intent(connection, operation.id, operation.state.name()).await?;
         None
     } else {
         open_intent(connection, operation.id).await?
     };
-    Ok(Claim::Claimed(Box::new(Claimed { operation, version: cursor.version, intent, look_now })))
+    Ok(Claim::Claimed(Box::new(Claimed {
+        operation,
+        version: cursor.version,
+        intent,
+        look_now,
+        events_wait,
+    })))
 }
 
 /// Whether a state leaves no intent open.
@@ -164,7 +182,8 @@ async fn insert(
 
 async fn lock(connection: &mut PgConnection, id: OperationId) -> Result<Option<LockedRow>, StoreError> {
     let row = sqlx::query!(
-        "/* operation_lock */ SELECT id, tenant, account, request, state_data, request_hash, version, parked_reason
+        "/* operation_lock */ SELECT id, tenant, account, request, state_data, request_hash, version, parked_reason,
+             COALESCE((EXTRACT(EPOCH FROM not_before - now()) * 1000)::bigint, 0) AS \"wait_ms!\"
          FROM operations WHERE id = $1 FOR UPDATE",
         id.as_uuid(),
     )
@@ -181,6 +200,7 @@ async fn lock(connection: &mut PgConnection, id: OperationId) -> Result<Option<L
         request_hash: row.request_hash,
         version: row.version,
         parked_reason: row.parked_reason,
+        wait_ms: row.wait_ms,
     }))
 }
 
@@ -201,13 +221,20 @@ async fn apply_inbox(
     .await?;
     let mut look_now = false;
     for row in waiting {
-        let event: Event = json("inbox.event", &operation.id, row.event)?;
+        // One that cannot be read was written by a newer version: it stays for a worker of that one.
+        let Ok(event) = json::<Event>("inbox.event", &operation.id, row.event) else {
+            tracing::warn!(operation.id = %operation.id, "An event in the inbox is left to a newer worker.");
+            continue;
+        };
         let verdict = match apply_event(connection, operation, cursor, job, &event).await {
             Ok(outcome) => {
                 look_now |= outcome.look_now;
                 "applied".to_owned()
             }
-            Err(StoreError::Illegal(illegal)) => illegal.to_string(),
+            Err(StoreError::Illegal(illegal)) => {
+                note(connection, operation, "illegal_event", &illegal.to_string()).await?;
+                illegal.to_string()
+            }
             Err(error) => return Err(error),
         };
         sqlx::query!(

@@ -1,14 +1,19 @@
 //! Dead letters: where jobs that will not be tried again by themselves wait for a person.
 
 use payfleet_core::job::DeadJob;
-use payfleet_core::{JobId, Timestamp};
+use payfleet_core::kinds::lifecycle::Parked;
+use payfleet_core::{JobId, OperationId, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::operation_row::to_json;
+use crate::operation_row::{clean, to_json};
 use crate::{Store, StoreError};
+
+/// The code of a job that died because its idempotency key was another request's.
+pub const IDEMPOTENCY_CONFLICT: &str = "idempotency_conflict";
 
 /// A dead job, as on-call sees it.
 #[derive(Clone, Debug, Serialize)]
@@ -40,34 +45,29 @@ pub struct DeadLetter {
 }
 
 impl Store {
-    /// Archives a dead job. Archiving it again changes nothing.
+    /// Archives a dead job. Archiving it again changes nothing. If it was to advance an operation that
+    /// nothing has moved since, that operation is parked with it: otherwise the rescuer would make
+    /// the same job again, to die again.
     ///
     /// # Errors
     /// [`StoreError`], where Postgres is away or refuses.
     pub async fn archive(&self, dead: &DeadJob) -> Result<(), StoreError> {
-        let envelope = &dead.job.envelope;
-        let operation_id = envelope.facts.get("operation_id").and_then(|id| Uuid::parse_str(id).ok());
-        let died_at: OffsetDateTime = dead.died_at.into();
-        sqlx::query!(
-            "/* dead_letter_archive */ INSERT INTO dead_letters
-                 (job_id, died_at, queue, kind, tenant, operation_id, class, code, message, attempts, job)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-             ON CONFLICT DO NOTHING",
-            envelope.id.as_uuid(),
-            died_at,
-            envelope.queue.as_str(),
-            envelope.kind,
-            envelope.tenant.as_str(),
-            operation_id,
-            dead.failure.class,
-            dead.failure.code,
-            dead.failure.message,
-            i32::try_from(dead.job.attempt).unwrap_or(i32::MAX),
-            to_json(dead),
+        self.transaction("archive", dead, |connection, dead| Box::pin(archive(connection, dead))).await
+    }
+
+    /// Whether a dead letter about this operation waits for a person.
+    ///
+    /// # Errors
+    /// [`StoreError`], where Postgres is away or refuses.
+    pub async fn has_dead_letter(&self, id: OperationId) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar!(
+            "/* dead_letter_exists */ SELECT EXISTS (
+                 SELECT 1 FROM dead_letters WHERE operation_id = $1 AND redriven_at IS NULL
+             ) AS \"exists!\"",
+            id.as_uuid(),
         )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        .fetch_one(&self.pool)
+        .await?)
     }
 
     /// The newest dead letters; released ones too where `redriven` says so.
@@ -122,6 +122,58 @@ impl Store {
         .await?;
         Ok(())
     }
+}
+
+async fn archive(connection: &mut PgConnection, dead: &DeadJob) -> Result<(), StoreError> {
+    let envelope = &dead.job.envelope;
+    let operation_id = envelope.facts.get("operation_id").and_then(|id| Uuid::parse_str(id).ok());
+    let died_at: OffsetDateTime = dead.died_at.into();
+    let stored = sqlx::query!(
+        "/* dead_letter_archive */ INSERT INTO dead_letters
+             (job_id, died_at, queue, kind, tenant, operation_id, class, code, message, attempts, job)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         ON CONFLICT DO NOTHING",
+        envelope.id.as_uuid(),
+        died_at,
+        envelope.queue.as_str(),
+        envelope.kind,
+        envelope.tenant.as_str(),
+        operation_id,
+        clean(&dead.failure.class),
+        clean(&dead.failure.code),
+        clean(&dead.failure.message),
+        i32::try_from(dead.job.attempt).unwrap_or(i32::MAX),
+        to_json(dead),
+    )
+    .execute(&mut *connection)
+    .await?
+    .rows_affected();
+    // A request that was refused for another's key says nothing about that other's operation.
+    let is_about_it = dead.failure.code != IDEMPOTENCY_CONFLICT;
+    match operation_id {
+        Some(id) if stored == 1 && is_about_it => park_with_job(connection, id, dead).await,
+        _ => Ok(()),
+    }
+}
+
+/// `updated_at` is Postgres' time, the death Redis': a second between the two clocks is allowed for.
+async fn park_with_job(connection: &mut PgConnection, id: Uuid, dead: &DeadJob) -> Result<(), StoreError> {
+    let died_at: OffsetDateTime = dead.died_at.into();
+    sqlx::query!(
+        "/* operation_park_with_job */ UPDATE operations
+         SET parked = $2, parked_reason = $3, next_wake_at = NULL, version = version + 1
+         WHERE id = $1 AND kind = $4 AND parked IS NULL AND next_wake_at IS NOT NULL
+           AND updated_at <= $5::timestamptz + interval '1 second'
+           AND NOT EXISTS (SELECT 1 FROM inbox WHERE operation_id = $1 AND applied_at IS NULL)",
+        id,
+        Parked::JobDied.as_str(),
+        format!("its job died: {}", clean(&dead.failure.message)),
+        dead.job.envelope.kind,
+        died_at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 struct DeadLetterRow {

@@ -72,13 +72,27 @@ impl StoreError {
         }
     }
 
-    /// Serialization failure or deadlock: Postgres asks for the transaction to be run again.
+    /// Whether the same write may be tried again: nothing was written, and the reason may pass.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::UnknownCommit { .. } | Self::Refused(_) => true,
+            Self::LostRace { .. }
+            | Self::Corrupt { .. }
+            | Self::Illegal(_)
+            | Self::InvalidUrl(_)
+            | Self::Migration(_) => false,
+        }
+    }
+
+    /// Serialization failure, deadlock, lock or statement time-out: Postgres asks for the
+    /// transaction to be run again.
     pub(crate) fn wants_retry(&self) -> bool {
         let (Self::Refused(error) | Self::Unavailable(error)) = self else { return false };
         error
             .as_database_error()
             .and_then(sqlx::error::DatabaseError::code)
-            .is_some_and(|code| code == "40001" || code == "40P01")
+            .is_some_and(|code| matches!(&*code, "40001" | "40P01" | "55P03" | "57014" | "25P03"))
     }
 }
 

@@ -61,21 +61,6 @@ impl Store {
             .await
     }
 
-    /// Whether an event waits for the operation.
-    ///
-    /// # Errors
-    /// [`StoreError`], where Postgres is away or refuses.
-    pub async fn has_waiting_events(&self, id: OperationId) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar!(
-            "/* inbox_has_waiting */ SELECT EXISTS (
-                 SELECT 1 FROM inbox WHERE operation_id = $1 AND applied_at IS NULL
-             ) AS \"waiting!\"",
-            id.as_uuid(),
-        )
-        .fetch_one(&self.pool)
-        .await?)
-    }
-
     /// The operations that a provider's event can be about: by our reference, else by the
     /// provider's id. More than one is a contradiction for a person.
     ///

@@ -11,7 +11,7 @@ use payfleet_core::{OperationId, ProviderKey};
 use sqlx::PgConnection;
 
 use crate::record::Next;
-use crate::write::{Cursor, JobRef, apply_event, save_operation};
+use crate::write::{Cursor, JobRef, apply_event, lock_version, save_operation};
 use crate::{Claimed, OpenIntent, Store, StoreError};
 
 /// How long the rescuer leaves a call alone before it makes a job that resolves it.
@@ -128,6 +128,7 @@ impl Store {
 
 async fn open(connection: &mut PgConnection, opening: &Opening<'_>) -> Result<Opened, StoreError> {
     let Opening { claimed, intent, job } = opening;
+    lock_version(connection, claimed.operation.id, claimed.version).await?;
     let mut operation = claimed.operation.clone();
     let mut cursor = Cursor::at(claimed.version.saturating_add(1));
     if let Some(reservation) = &intent.reservation

@@ -24,12 +24,12 @@ mod webhooks;
 mod write;
 
 pub use claim::{Claim, ClaimRequest, Claimed, OpenIntent};
-pub use dead_letters::DeadLetter;
+pub use dead_letters::{DeadLetter, IDEMPOTENCY_CONFLICT};
 pub use error::StoreError;
 pub use inbox::{Delivered, Woken};
 pub use intent::{NewIntent, Opened};
 pub use ledger::{AccountBalance, LedgerAudit};
-pub use pool::Store;
+pub use pool::{Store, check_database_url};
 pub use reads::{OperationCount, OperationView, WebhookCount};
 pub use reconciliation::{Compared, RunSummary};
 pub use record::{Attempt, Next, Purpose};

@@ -56,7 +56,14 @@ pub(crate) fn corrupt(column: &'static str, id: &OperationId, why: &dyn std::fmt
     StoreError::Corrupt { table: "operations", column, id: id.to_string(), why: why.to_string() }
 }
 
-/// A value of ours as JSON. Our types hold nothing that JSON cannot.
+/// A value of ours as JSON that Postgres can hold: it refuses the character NUL, which a provider's
+/// text may contain and which must not keep an answer from being written.
 pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Value {
-    serde_json::to_value(value).unwrap_or(Value::Null)
+    let text = serde_json::to_string(value).unwrap_or_default();
+    serde_json::from_str(&text.replace("\\u0000", "\\ufffd")).unwrap_or(Value::Null)
+}
+
+/// Text that Postgres can hold: without the character NUL.
+pub(crate) fn clean(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }

@@ -14,6 +14,14 @@ pub struct Store {
     pub(crate) pool: PgPool,
 }
 
+/// Whether `url` can be read as the URL of a Postgres database.
+///
+/// # Errors
+/// [`StoreError::InvalidUrl`].
+pub fn check_database_url(url: &str) -> Result<(), StoreError> {
+    PgConnectOptions::from_str(url).map(|_| ()).map_err(StoreError::InvalidUrl)
+}
+
 impl Store {
     /// A store that connects when it is first used, so that a process starts while Postgres is away.
     ///

@@ -7,7 +7,8 @@ use payfleet_core::{OperationId, OutcomeClass};
 use sqlx::PgConnection;
 
 use crate::claim::{close_intent, resolved};
-use crate::write::{Cursor, JobRef, apply_event, save_operation};
+use crate::operation_row::clean;
+use crate::write::{Cursor, JobRef, apply_event, lock_version, save_operation};
 use crate::{Claimed, Store, StoreError};
 
 /// The class of an attempt that is given back: the provider has not even looked at it.
@@ -18,6 +19,11 @@ const RATE_LIMITED: &str = OutcomeClass::RateLimited { retry_after_ms: None }.as
 pub enum Next {
     /// Look again in this many milliseconds of Postgres' clock.
     After {
+        /// Milliseconds from now.
+        ms: u64,
+    },
+    /// As [`Next::After`], and a job that comes earlier waits: a backoff or a `Retry-After` is running.
+    NotBefore {
         /// Milliseconds from now.
         ms: u64,
     },
@@ -99,13 +105,16 @@ impl Store {
         let result =
             self.transaction("record", &recording, |c, recording| Box::pin(record(c, recording))).await;
         let version = claimed.version.saturating_add(1);
-        if let Err(StoreError::UnknownCommit { transaction }) = result {
-            if !self.landed(claimed.operation.id, version, applied.state.name()).await? {
-                return Err(StoreError::UnknownCommit { transaction });
+        claimed.events_wait = match result {
+            Err(StoreError::UnknownCommit { transaction }) => {
+                if !self.landed(claimed.operation.id, version, applied.state.name()).await? {
+                    return Err(StoreError::UnknownCommit { transaction });
+                }
+                // Not known any more; looking once too often is harmless.
+                true
             }
-        } else {
-            result?;
-        }
+            result => result?,
+        };
         if resolved(&applied.state) {
             claimed.intent = None;
         }
@@ -136,16 +145,29 @@ impl Store {
     /// # Errors
     /// [`StoreError::LostRace`] where somebody else has claimed the operation.
     pub async fn set_next(&self, claimed: &mut Claimed, next: &Next) -> Result<(), StoreError> {
-        let version = claimed.version.saturating_add(1);
-        let mut connection = self.pool.acquire().await?;
-        save_operation(&mut connection, &claimed.operation, claimed.version, version, next).await?;
-        claimed.version = version;
+        let resting = Resting { claimed, next };
+        let result = self.transaction("set_next", &resting, |c, resting| Box::pin(rest(c, resting))).await;
+        claimed.events_wait = result?;
+        claimed.version = claimed.version.saturating_add(1);
         Ok(())
     }
 }
 
-async fn record(connection: &mut PgConnection, recording: &Recording<'_>) -> Result<(), StoreError> {
+struct Resting<'a> {
+    claimed: &'a Claimed,
+    next: &'a Next,
+}
+
+async fn rest(connection: &mut PgConnection, resting: &Resting<'_>) -> Result<bool, StoreError> {
+    let Resting { claimed, next } = resting;
+    lock_version(connection, claimed.operation.id, claimed.version).await?;
+    let version = claimed.version.saturating_add(1);
+    save_operation(connection, &claimed.operation, claimed.version, version, next).await
+}
+
+async fn record(connection: &mut PgConnection, recording: &Recording<'_>) -> Result<bool, StoreError> {
     let Recording { claimed, job, event, attempt, next } = recording;
+    lock_version(connection, claimed.operation.id, claimed.version).await?;
     let mut operation = claimed.operation.clone();
     let mut cursor = Cursor::at(claimed.version.saturating_add(1));
     apply_event(connection, &mut operation, &mut cursor, job, event).await?;
@@ -173,10 +195,10 @@ async fn append_attempt(
         attempt.intent,
         attempt.purpose.as_str(),
         attempt.class,
-        attempt.code,
-        attempt.message,
+        clean(&attempt.code),
+        clean(&attempt.message),
         attempt.http_status.map(i32::from),
-        attempt.request_id,
+        attempt.request_id.as_deref().map(clean),
         i64::try_from(attempt.duration_ms).unwrap_or(i64::MAX),
         job.worker,
     )
@@ -191,7 +213,7 @@ async fn append_attempt(
         )
         .execute(connection)
         .await?;
-    } else if attempt.purpose == Purpose::Probe {
+    } else if attempt.purpose == Purpose::Probe && attempt.class != RATE_LIMITED {
         sqlx::query!(
             "/* intent_probed */ UPDATE intents SET probes = probes + 1 WHERE operation_id = $1 AND number = $2",
             id.as_uuid(),

@@ -7,6 +7,7 @@ use payfleet_core::{OperationId, Timestamp};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use crate::operation_row::clean;
 use crate::{Store, StoreError};
 
 /// What became of a webhook.
@@ -36,8 +37,10 @@ pub enum WebhookStatus {
 pub struct ReceivedWebhook {
     /// Its number in the log.
     pub id: i64,
-    /// Whether it was already handled to the end: nothing is left to do.
+    /// Whether what became of it was written down before.
     pub handled: bool,
+    /// The operation whose inbox it is in, if it is.
+    pub operation: Option<OperationId>,
     /// Another body came before under the same event key.
     pub variant: bool,
 }
@@ -131,7 +134,7 @@ async fn receive(
         provider,
         event.event_key,
         hash.as_bytes().as_slice(),
-        event_type,
+        clean(event_type),
         received_at,
     )
     .fetch_optional(&mut *connection)
@@ -145,10 +148,10 @@ async fn receive(
         )
         .execute(connection)
         .await?;
-        return Ok(ReceivedWebhook { id: row.id, handled: false, variant: row.variant });
+        return Ok(ReceivedWebhook { id: row.id, handled: false, operation: None, variant: row.variant });
     }
     let row = sqlx::query!(
-        "/* webhook_again */ SELECT id, variant, status IN ('processed', 'ignored', 'failed') AS \"handled!\"
+        "/* webhook_again */ SELECT id, variant, operation_id, status IN ('processed', 'ignored', 'failed') AS \"handled!\"
          FROM webhook_events WHERE provider = $1 AND event_key = $2 AND body_hash = $3",
         provider,
         event.event_key,
@@ -156,5 +159,6 @@ async fn receive(
     )
     .fetch_one(connection)
     .await?;
-    Ok(ReceivedWebhook { id: row.id, handled: row.handled, variant: row.variant })
+    let operation = row.operation_id.map(OperationId::from_uuid);
+    Ok(ReceivedWebhook { id: row.id, handled: row.handled, operation, variant: row.variant })
 }

@@ -70,25 +70,52 @@ pub(crate) async fn apply_event(
     Ok(applied.outcome)
 }
 
-/// Writes the row: exactly one, still at `held`, or the race is lost. `Next::Keep` leaves the wake-up.
+/// Locks the row at `version`, or says that the race is lost. Every writer takes this lock before it
+/// looks at anything else, so that what it reads afterwards is not older than what it writes.
+pub(crate) async fn lock_version(
+    connection: &mut PgConnection,
+    id: OperationId,
+    version: i64,
+) -> Result<(), StoreError> {
+    let held = sqlx::query_scalar!(
+        "/* operation_lock_version */ SELECT true AS \"held!\" FROM operations
+         WHERE id = $1 AND version = $2 FOR UPDATE",
+        id.as_uuid(),
+        version,
+    )
+    .fetch_optional(connection)
+    .await?;
+    if held.is_some() { Ok(()) } else { Err(StoreError::LostRace { id, version }) }
+}
+
+/// Writes the row: exactly one, still at `held`, or the race is lost. Answers whether events wait in
+/// the inbox: then the operation is due at once, whatever `next` says, and is not parked. The caller
+/// holds the row's lock.
 pub(crate) async fn save_operation(
     connection: &mut PgConnection,
     operation: &Operation,
     held: i64,
     version: i64,
     next: &Next,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let (wake_ms, parked, reason) = match next {
-        Next::After { ms } => (Some(*ms), None, None),
+        Next::After { ms } | Next::NotBefore { ms } => (Some(*ms), None, None),
         Next::Never => (None, None, None),
         Next::Parked { parked, reason } => (None, Some(parked.as_str()), Some(reason.as_str())),
     };
-    let written = sqlx::query!(
+    let written = sqlx::query_scalar!(
         "/* operation_save */ UPDATE operations
-         SET version = $3, state = $4, state_data = $5, provider_ref = $6,
-             next_wake_at = now() + make_interval(secs => $7::float8 / 1000), parked = $8, parked_reason = $9,
+         SET version = $3, state = $4, state_data = $5, provider_ref = COALESCE($6, provider_ref),
+             next_wake_at = CASE WHEN inbox.waits THEN now() ELSE now() + make_interval(secs => $7::float8 / 1000) END,
+             not_before = CASE WHEN $10 AND NOT inbox.waits THEN now() + make_interval(secs => $7::float8 / 1000) END,
+             parked = CASE WHEN NOT inbox.waits THEN $8 END,
+             parked_reason = CASE WHEN NOT inbox.waits THEN $9 END,
              updated_at = now()
-         WHERE id = $1 AND version = $2",
+         FROM (SELECT EXISTS (
+             SELECT 1 FROM inbox WHERE operation_id = $1 AND applied_at IS NULL
+         ) AS waits) AS inbox
+         WHERE id = $1 AND version = $2
+         RETURNING inbox.waits AS \"waits!\"",
         operation.id.as_uuid(),
         held,
         version,
@@ -98,11 +125,11 @@ pub(crate) async fn save_operation(
         wake_ms.map(millis),
         parked,
         reason,
+        matches!(next, Next::NotBefore { .. }),
     )
-    .execute(connection)
-    .await?
-    .rows_affected();
-    if written == 1 { Ok(()) } else { Err(StoreError::LostRace { id: operation.id, version: held }) }
+    .fetch_optional(connection)
+    .await?;
+    written.ok_or(StoreError::LostRace { id: operation.id, version: held })
 }
 
 /// Milliseconds as Postgres' interval arithmetic takes them: exact up to 2^53.
@@ -139,7 +166,7 @@ async fn post(connection: &mut PgConnection, id: OperationId, movement: &Movemen
     Ok(())
 }
 
-async fn note(
+pub(crate) async fn note(
     connection: &mut PgConnection,
     operation: &Operation,
     kind: &str,

@@ -7,13 +7,18 @@ use anyhow::Context;
 use payfleet_core::job::{DeadJob, NewJob, Origin};
 use payfleet_core::kinds::lifecycle::State;
 use payfleet_core::{JobId, OperationId};
-use payfleet_queue::Enqueued;
+use payfleet_queue::{Enqueued, Place, Queue};
 use payfleet_store::{DeadLetter, OperationView, Store};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::show;
 use super::stores::{Database, Redis};
+
+/// How often a job is released that dies again at once.
+const RELEASES: u32 = 3;
+/// The kind of a record that could not be read.
+const UNDECODABLE: &str = "undecodable";
 
 /// Subcommands of `payfleet dlq`.
 #[derive(clap::Subcommand)]
@@ -201,10 +206,9 @@ async fn retry(options: &Retry) -> anyhow::Result<()> {
     let letter = find(&store, options.job).await?;
     let job = revived(&letter).context("its record cannot be read, so it cannot be tried again")?;
     let queue = options.redis.open()?;
-    let answer = queue.enqueue(&[job]).await?;
+    let is_new = release(&queue, job).await?;
     // Only once it is in Redis: a crash in between leaves it on the list, and retrying twice is once.
     store.mark_redriven(options.job, letter.died_at).await?;
-    let is_new = matches!(answer.as_slice(), [Enqueued::Created(_)]);
     if options.json {
         return show::json(&json!({ "job_id": options.job, "queue": letter.queue, "enqueued": is_new }));
     }
@@ -214,7 +218,30 @@ async fn retry(options: &Retry) -> anyhow::Result<()> {
 }
 
 /// The job as it was enqueued, but due now, asked for by an operator, and with all its attempts.
+/// Enqueues it. Its archived death may still be in Redis, where it would be taken for the job itself:
+/// that one is removed first. Tells whether it was not with the workers already.
+async fn release(queue: &Queue, job: NewJob) -> anyhow::Result<bool> {
+    let (name, id) = (job.queue.clone(), job.id);
+    for _ in 0..RELEASES {
+        if let [Enqueued::Created(_)] = queue.enqueue(std::slice::from_ref(&job)).await?.as_slice() {
+            return Ok(true);
+        }
+        match queue.find(&name, id).await? {
+            Some(view) if matches!(view.place, Place::Dead { .. }) => {
+                queue.remove_dead(&name, &[id]).await?;
+            }
+            Some(_) => return Ok(false),
+            None => {}
+        }
+    }
+    anyhow::bail!("job {id} is dying as fast as it is released: look at its last death first")
+}
+
 fn revived(letter: &DeadLetter) -> anyhow::Result<NewJob> {
+    anyhow::ensure!(
+        letter.kind != UNDECODABLE,
+        "it was unreadable in Redis; what is left of it is in its payload"
+    );
     let dead: DeadJob = serde_json::from_value(letter.job.clone())?;
     Ok(NewJob { origin: Origin::Redrive, delay_ms: 0, dedupe: None, ..dead.job.envelope })
 }

@@ -126,14 +126,20 @@ impl JobKind {
         let money = Policy {
             max_attempts: 10,
             backoff: Backoff { base_ms: 500, cap_ms: 300_000 },
-            max_provider_attempts: 8,
+            // More than two hours: a provider's outage must not become the night shift's.
+            max_provider_attempts: 64,
             priority: 1,
         };
         match self {
             Self::Payout | Self::Mint => money,
             Self::Webhook => Policy { max_attempts: 12, priority: 0, ..money },
             Self::Confirm => Policy { max_attempts: 20, ..money },
-            Self::Reconcile => Policy { max_attempts: 5, priority: 2, ..money },
+            Self::Reconcile => Policy {
+                max_attempts: 12,
+                priority: 2,
+                backoff: Backoff { base_ms: 15_000, cap_ms: 1_800_000 },
+                ..money
+            },
         }
     }
 }

@@ -18,6 +18,9 @@ use crate::jobs;
 /// How long a worker without this provider's configuration leaves the job to others.
 const NOT_HERE: Duration = Duration::from_secs(10);
 
+/// How long to wait where a provider says "slow down" and not how long.
+pub(super) const SLOW_DOWN_MS: u64 = 3_000;
+
 /// How often tx 2 is tried while Postgres is away, a second apart: as long as anyone waits for a
 /// database. After that the open intent speaks for itself.
 const PATIENCE_FOR_POSTGRES: u32 = 600;
@@ -47,7 +50,7 @@ impl Executor {
         self.save_outcome(running, reply.outcome, &attempt).await
     }
 
-    /// Tx 2 of a call, for as long as Postgres takes to come back.
+    /// Tx 2 of a call, and what the job becomes.
     async fn save_outcome(
         &self,
         running: &mut Running<'_>,
@@ -56,42 +59,22 @@ impl Executor {
     ) -> Result<Step, StoreError> {
         let spent = running.claimed.intent.as_ref().map_or(1, |intent| intent.attempts);
         let delay_ms = self.delay_after(running, &outcome, spent);
-        let exhausted = spent >= running.policy.max_provider_attempts;
-        let parks = parks(&outcome, exhausted);
+        let parks = parks(&outcome, spent >= running.policy.max_provider_attempts);
         let next = |state: &State| match state {
             State::Settled { .. } | State::Failed { .. } => Next::Never,
             State::Retrying { .. } => match &parks {
                 Some((parked, reason)) => Next::Parked { parked: *parked, reason: reason.clone() },
-                None => Next::After { ms: delay_ms },
+                None => Next::NotBefore { ms: delay_ms },
             },
             State::Quarantined { difference, .. } => {
                 Next::Parked { parked: Parked::Quarantined, reason: difference.clone() }
             }
-            State::InDoubt { .. } => Next::After { ms: delay_ms },
+            State::InDoubt { .. } => Next::NotBefore { ms: delay_ms },
             State::Requested | State::Submitting { .. } | State::Accepted { .. } => Next::After { ms: 0 },
         };
         let event = Event::Called { intent: attempt.intent, outcome: outcome.clone() };
-        let mut tries = 0;
-        loop {
-            match self.store.record(&mut running.claimed, &running.job, &event, Some(attempt), &next).await {
-                Ok(_) => break,
-                Err(StoreError::LostRace { id, version }) => {
-                    tracing::warn!(operation.id = %id, "The claim passed on during the call; its answer is kept as evidence.");
-                    self.keep_evidence(running, attempt.intent, version, &outcome).await?;
-                    return Err(StoreError::LostRace { id, version });
-                }
-                Err(error) if error.is_unavailable() && tries < PATIENCE_FOR_POSTGRES => {
-                    tries += 1;
-                    tracing::warn!(
-                        tries,
-                        "The provider has answered and Postgres is away; holding on to the answer: {error}"
-                    );
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        if self.store.has_waiting_events(running.subject.id).await? {
+        self.persist(running, &event, attempt, &outcome, &next).await?;
+        if running.claimed.events_wait {
             // They came during the call; the next claim applies them.
             return Ok(Step::Settle(wake_up_after(running, 0)));
         }
@@ -106,22 +89,65 @@ impl Executor {
         })
     }
 
+    /// Writes what a provider answered, for as long as Postgres takes to take it. Where the claim has
+    /// passed on, the answer is kept as evidence: none is ever thrown away.
+    pub(super) async fn persist(
+        &self,
+        running: &mut Running<'_>,
+        event: &Event,
+        attempt: &Attempt,
+        outcome: &CallOutcome,
+        next: &(dyn Fn(&State) -> Next + Sync),
+    ) -> Result<(), StoreError> {
+        let mut tries = 0;
+        loop {
+            let recorded =
+                self.store.record(&mut running.claimed, &running.job, event, Some(attempt), next).await;
+            match recorded {
+                Ok(_) => return Ok(()),
+                Err(error) if error.may_pass() && tries < PATIENCE_FOR_POSTGRES => {
+                    tries += 1;
+                    tracing::warn!(
+                        tries,
+                        "The provider has answered and Postgres has not taken it; holding on to the answer: {error}"
+                    );
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                Err(error) => {
+                    tracing::warn!(operation.id = %running.subject.id, "The answer is kept as evidence: {error}");
+                    self.keep_evidence(running, attempt, outcome).await?;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
     async fn keep_evidence(
         &self,
         running: &Running<'_>,
-        intent: i32,
-        version: i64,
+        attempt: &Attempt,
         outcome: &CallOutcome,
     ) -> Result<(), StoreError> {
-        let id = running.subject.id;
+        let (id, version) = (running.subject.id, running.claimed.version);
         let mut tries = 0;
         loop {
-            match self.store.keep_evidence(id, version, intent, outcome).await {
-                Err(error) if error.is_unavailable() && tries < PATIENCE_FOR_POSTGRES => {
+            match self.store.keep_evidence(id, version, attempt.intent, outcome).await {
+                Err(error) if error.may_pass() && tries < PATIENCE_FOR_POSTGRES => {
                     tries += 1;
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
-                result => return result,
+                Err(error) => {
+                    let provider_ref = match outcome {
+                        CallOutcome::Accepted { report } => report.provider_ref.as_str(),
+                        CallOutcome::Failed { .. } => "-",
+                    };
+                    tracing::error!(
+                        operation.id = %id, intent.number = attempt.intent, provider.reference = provider_ref,
+                        error.class = attempt.class, "A provider's answer could not be kept anywhere: {error}"
+                    );
+                    return Err(error);
+                }
+                Ok(()) => return Ok(()),
             }
         }
     }
@@ -130,8 +156,8 @@ impl Executor {
     fn delay_after(&self, running: &Running<'_>, outcome: &CallOutcome, spent: i32) -> u64 {
         let backoff = self.schedule.backoff_ms(running.policy.backoff, spent);
         match outcome {
-            CallOutcome::Failed { class: OutcomeClass::RateLimited { retry_after_ms: Some(ms) }, .. } => {
-                (*ms).max(backoff)
+            CallOutcome::Failed { class: OutcomeClass::RateLimited { retry_after_ms }, .. } => {
+                backoff.saturating_add(retry_after_ms.unwrap_or(SLOW_DOWN_MS))
             }
             _ => backoff,
         }

@@ -22,7 +22,7 @@ use payfleet_core::kinds::{Advance, Policy};
 use payfleet_core::{Classify, OutcomeClass};
 use payfleet_providers::{Client, Clients};
 use payfleet_queue::Outcome;
-use payfleet_store::{Claim, ClaimRequest, Claimed, JobRef, Next, Store, StoreError};
+use payfleet_store::{Claim, ClaimRequest, Claimed, IDEMPOTENCY_CONFLICT, JobRef, Next, Store, StoreError};
 
 use crate::jobs::{self, Subject};
 use schedule::Schedule;
@@ -89,14 +89,15 @@ impl Executor {
         };
         let claimed = match self.store.claim(&request).await? {
             Claim::Claimed(claimed) => claimed,
-            Claim::Parked { reason } => {
-                tracing::info!(operation.id = %advance.operation_id, "The operation is parked: {reason}");
-                return Ok(Outcome::Done { then: Vec::new() });
+            Claim::Parked { reason } => return self.still_parked(advance, &reason).await,
+            Claim::NotYet { ms } => {
+                let reason = "a backoff is running".to_owned();
+                return Ok(Outcome::Defer { delay: Duration::from_millis(ms), reason });
             }
             Claim::Conflict => {
                 let message = "another request was made under the same idempotency key; nothing was changed";
                 tracing::warn!(operation.id = %advance.operation_id, "Refused: {message}.");
-                return Ok(dead("terminal", "idempotency_conflict", message));
+                return Ok(dead("terminal", IDEMPOTENCY_CONFLICT, message));
             }
             Claim::Unknown => {
                 let message = "Postgres has no such operation and the job does not say what was asked";
@@ -116,6 +117,17 @@ impl Executor {
             claimed,
         };
         self.drive(running).await
+    }
+
+    /// A parked operation must have a dead letter: the worker that parked it may have died before its
+    /// job did.
+    async fn still_parked(&self, advance: &Advance, reason: &str) -> Result<Outcome, StoreError> {
+        let id = advance.operation_id;
+        tracing::info!(operation.id = %id, "The operation is parked: {reason}");
+        if self.store.has_dead_letter(id).await? {
+            return Ok(Outcome::Done { then: Vec::new() });
+        }
+        Ok(dead(OutcomeClass::Terminal.as_str(), "parked", reason))
     }
 
     async fn drive(&self, mut running: Running<'_>) -> Result<Outcome, StoreError> {
@@ -164,7 +176,11 @@ impl Executor {
     ) -> Result<Step, StoreError> {
         let next = Next::Parked { parked, reason: reason.clone() };
         self.store.set_next(&mut running.claimed, &next).await?;
-        Ok(Step::Settle(parked_outcome(running, parked, &reason)))
+        Ok(Step::Settle(if running.claimed.events_wait {
+            call::wake_up_after(running, 0)
+        } else {
+            parked_outcome(running, parked, &reason)
+        }))
     }
 
     /// Applies an event of our own making.
@@ -210,7 +226,7 @@ fn parked_outcome(running: &Running<'_>, parked: Parked, reason: &str) -> Outcom
     let class = match parked {
         Parked::InDoubt => OutcomeClass::Ambiguous.as_str(),
         Parked::AttemptsExhausted => OutcomeClass::Retryable.as_str(),
-        Parked::Quarantined | Parked::ProviderRefusesUs => OutcomeClass::Terminal.as_str(),
+        Parked::Quarantined | Parked::JobDied | Parked::ProviderRefusesUs => OutcomeClass::Terminal.as_str(),
     };
     dead(class, parked.as_str(), reason)
 }

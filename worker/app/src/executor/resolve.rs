@@ -3,21 +3,28 @@
 
 use std::time::{Duration, Instant};
 
+use payfleet_core::OutcomeClass;
+use payfleet_core::backoff::Backoff;
 use payfleet_core::kinds::lifecycle::{Event, Parked, State};
 use payfleet_core::provider::{CallOutcome, DoubtPolicy, Effect, Finding};
 use payfleet_providers::Client;
 use payfleet_store::{Attempt, Next, OpenIntent, Purpose, StoreError};
 use tracing::Instrument;
 
-use super::call::{not_here, provider_span, wake_up_after};
+use super::call::{SLOW_DOWN_MS, not_here, provider_span, wake_up_after};
 use super::{Executor, Running, Step, parked_outcome};
 
-/// Probes made before a person is asked.
-const MOST_PROBES: i32 = 20;
+/// Probes made before a person is asked: with [`BETWEEN_PROBES`], more than half a day.
+const MOST_PROBES: i32 = 120;
+
+/// How long an intent in doubt is left alone between two probes.
+const BETWEEN_PROBES: Backoff = Backoff { base_ms: 500, cap_ms: 900_000 };
 
 /// What one probe of the provider brought.
 struct Probed {
     finding: Finding,
+    /// The provider did not even look: how long it asked us to wait, in milliseconds.
+    slow_down_ms: Option<u64>,
     http_status: Option<u16>,
     request_id: Option<String>,
 }
@@ -56,25 +63,27 @@ impl Executor {
             probe.finding = attempt.class, duration_ms = attempt.duration_ms,
             "The open intent was probed."
         );
-        self.save_finding(running, probed.finding, &attempt, &intent).await
+        self.save_finding(running, probed, &attempt, &intent).await
     }
 
     async fn save_finding(
         &self,
         running: &mut Running<'_>,
-        finding: Finding,
+        found: Probed,
         attempt: &Attempt,
         intent: &OpenIntent,
     ) -> Result<Step, StoreError> {
-        let probes = intent.probes.saturating_add(1);
-        let delay_ms = self.schedule.backoff_ms(running.policy.backoff, probes);
+        let cost = i32::from(found.slow_down_ms.is_none());
+        let probes = intent.probes.saturating_add(cost);
+        let backoff = self.schedule.backoff_ms(BETWEEN_PROBES, probes);
+        let delay_ms = backoff.saturating_add(found.slow_down_ms.unwrap_or(0));
         let reason = format!("{probes} probes have not found out whether it happened: {}", attempt.message);
         let next = |state: &State| match state {
             State::Settled { .. } | State::Failed { .. } => Next::Never,
             State::InDoubt { .. } if probes >= MOST_PROBES => {
                 Next::Parked { parked: Parked::InDoubt, reason: reason.clone() }
             }
-            State::InDoubt { .. } => Next::After { ms: delay_ms },
+            State::InDoubt { .. } => Next::NotBefore { ms: delay_ms },
             State::Quarantined { difference, .. } => {
                 Next::Parked { parked: Parked::Quarantined, reason: difference.clone() }
             }
@@ -82,8 +91,12 @@ impl Executor {
                 Next::After { ms: 0 }
             }
         };
-        let event = Event::Probed { intent: attempt.intent, finding };
-        self.store.record(&mut running.claimed, &running.job, &event, Some(attempt), &next).await?;
+        let evidence = evidence(&found.finding);
+        let event = Event::Probed { intent: attempt.intent, finding: found.finding };
+        self.persist(running, &event, attempt, &evidence, &next).await?;
+        if running.claimed.events_wait {
+            return Ok(Step::Settle(wake_up_after(running, 0)));
+        }
         Ok(match &running.claimed.operation.state {
             State::InDoubt { .. } if probes >= MOST_PROBES => {
                 Step::Settle(parked_outcome(running, Parked::InDoubt, &reason))
@@ -99,16 +112,39 @@ async fn probe(client: &Client, policy: DoubtPolicy, effect: &Effect, intent: &O
     match policy {
         DoubtPolicy::SameKey { window_ms } if intent.age_ms < window_ms => {
             let reply = client.call(effect, &intent.key).await;
-            let finding = match reply.outcome {
-                CallOutcome::Accepted { report } => Finding::Found { report },
+            let (finding, slow_down_ms) = match reply.outcome {
+                CallOutcome::Accepted { report } => (Finding::Found { report }, None),
                 // This sending had no effect; an earlier one may have had.
-                CallOutcome::Failed { message, .. } => Finding::StillUnknown { reason: message },
+                CallOutcome::Failed { message, class, .. } => {
+                    (Finding::StillUnknown { reason: message }, slow_down(class))
+                }
             };
-            Probed { finding, http_status: reply.http_status, request_id: reply.request_id }
+            Probed { finding, slow_down_ms, http_status: reply.http_status, request_id: reply.request_id }
         }
         DoubtPolicy::SameKey { .. } | DoubtPolicy::LookUp | DoubtPolicy::Operator => {
-            Probed { finding: client.look_up(effect, &intent.key).await, http_status: None, request_id: None }
+            let finding = client.look_up(effect, &intent.key).await;
+            Probed { finding, slow_down_ms: None, http_status: None, request_id: None }
         }
+    }
+}
+
+const fn slow_down(class: OutcomeClass) -> Option<u64> {
+    match class {
+        OutcomeClass::RateLimited { retry_after_ms: Some(ms) } => Some(ms),
+        OutcomeClass::RateLimited { retry_after_ms: None } => Some(SLOW_DOWN_MS),
+        OutcomeClass::Retryable | OutcomeClass::Terminal | OutcomeClass::Ambiguous => None,
+    }
+}
+
+/// What a probe found, as it is kept where the claim has passed on: only a yes decides anything.
+fn evidence(finding: &Finding) -> CallOutcome {
+    match finding {
+        Finding::Found { report } => CallOutcome::Accepted { report: report.clone() },
+        Finding::NeverHappened | Finding::StillUnknown { .. } => CallOutcome::Failed {
+            class: OutcomeClass::Ambiguous,
+            code: "probe".to_owned(),
+            message: "a probe found nothing that decides".to_owned(),
+        },
     }
 }
 
@@ -116,6 +152,9 @@ fn attempt_of(intent: i32, probed: &Probed, took: Duration) -> Attempt {
     let (class, code, message) = match &probed.finding {
         Finding::Found { report } => ("found", report.raw_status.clone(), String::new()),
         Finding::NeverHappened => ("never_happened", String::new(), String::new()),
+        Finding::StillUnknown { reason } if probed.slow_down_ms.is_some() => {
+            ("rate_limited", String::new(), reason.clone())
+        }
         Finding::StillUnknown { reason } => ("still_unknown", String::new(), reason.clone()),
     };
     Attempt {

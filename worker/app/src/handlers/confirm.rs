@@ -3,18 +3,21 @@
 
 use std::time::Duration;
 
+use payfleet_core::job::Job;
 use payfleet_core::kinds::confirm::{Confirm, interval_ms};
 use payfleet_core::kinds::lifecycle::{Event, State};
 use payfleet_core::provider::{Progress, Report};
+use payfleet_core::{Classify, OutcomeClass};
+use payfleet_providers::ProviderError;
 use payfleet_queue::Outcome;
 use payfleet_store::{Delivered, OperationView};
 use tracing::Instrument;
 
-use super::{HandlerError, Handlers};
+use super::{HandlerError, Handlers, backoff};
 use crate::jobs::{self, Subject};
 
 impl Handlers {
-    pub(super) async fn confirm(&self, confirm: Confirm) -> Result<Outcome, HandlerError> {
+    pub(super) async fn confirm(&self, job: &Job, confirm: Confirm) -> Result<Outcome, HandlerError> {
         let Some(view) = self.store.operation(confirm.operation_id).await? else {
             tracing::warn!("There is no such operation to confirm.");
             return Ok(done());
@@ -37,7 +40,13 @@ impl Handlers {
             });
         };
         let span = tracing::info_span!("provider.call", provider.name = %provider, provider.purpose = "poll");
-        let report = client.poll(provider_ref, tx_hash.as_deref()).instrument(span).await?;
+        let report = match client.poll(provider_ref, tx_hash.as_deref()).instrument(span).await {
+            Ok(report) => report,
+            Err(error) if error.class() != OutcomeClass::Terminal => {
+                return Ok(self.later(job, &view, &error));
+            }
+            Err(error) => return Err(error.into()),
+        };
         self.hand_over_report(&view, report, tx_hash.as_deref()).await
     }
 
@@ -66,6 +75,15 @@ impl Handlers {
         let subject = Subject { id: view.id, kind: woken.kind, tenant: woken.tenant };
         // The operation, once it has applied this, asks for more polls if it needs them.
         Ok(Outcome::Done { then: vec![jobs::inbox(&subject, &key)?] })
+    }
+
+    /// A read that failed has no effect and spends no attempt: the poll goes on, more slowly.
+    fn later(&self, job: &Job, view: &OperationView, error: &ProviderError) -> Outcome {
+        let asked = match error.class() {
+            OutcomeClass::RateLimited { retry_after_ms: Some(ms) } => Duration::from_millis(ms),
+            _ => Duration::ZERO,
+        };
+        Outcome::Defer { delay: asked.max(self.interval(view)) + backoff(job), reason: error.to_string() }
     }
 
     fn interval(&self, view: &OperationView) -> Duration {

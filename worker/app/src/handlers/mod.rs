@@ -83,7 +83,7 @@ impl Handlers {
                 Err(outcome) => outcome,
             },
             JobKind::Confirm => match payload(job) {
-                Ok(confirm) => ended(job, self.confirm(confirm).await),
+                Ok(confirm) => ended(job, self.confirm(job, confirm).await),
                 Err(outcome) => outcome,
             },
             JobKind::Reconcile => match payload(job) {

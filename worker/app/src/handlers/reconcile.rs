@@ -2,7 +2,10 @@
 //! a run that died is run again whole, under the same number.
 
 use payfleet_core::job::Job;
-use payfleet_core::kinds::reconcile::{Comparison, Found, Listed, Reconcile, compare, missing_here};
+use payfleet_core::kinds::reconcile::{
+    Comparison, Difference, Found, Listed, Reconcile, compare, missing_here,
+};
+use payfleet_providers::Client;
 use payfleet_queue::Outcome;
 use payfleet_store::Compared;
 
@@ -27,6 +30,7 @@ impl Handlers {
         let held = self.store.held(&reconcile).await?;
         let listed = client.list(from, to).await?;
         let Comparison { found, strangers } = compare(&listed, &held);
+        let found = Self::still_missing(client, found).await;
         let differences = self.with_strangers(&reconcile, found, &strangers).await?;
         let compared = Compared { listed: listed.len(), held: held.len(), differences };
         self.store.finish_run(run, &reconcile, &compared).await?;
@@ -35,6 +39,22 @@ impl Handlers {
             differences = compared.differences.len(), "Reconciled."
         );
         Ok(Outcome::Done { then: Vec::new() })
+    }
+
+    /// What the list does not show may be dated outside of it, where the provider took it late: it is
+    /// asked for by its id before it is called missing.
+    async fn still_missing(client: &Client, found: Vec<Found>) -> Vec<Found> {
+        let mut missing = Vec::with_capacity(found.len());
+        for difference in found {
+            let there = match (&difference.difference, &difference.provider_ref) {
+                (Difference::MissingThere, Some(id)) => client.poll(id, None).await.is_ok(),
+                _ => false,
+            };
+            if !there {
+                missing.push(difference);
+            }
+        }
+        missing
     }
 
     /// Entries that match nothing of the window may match something outside of it.

@@ -25,7 +25,7 @@ impl Handlers {
         let received = self.store.receive_webhook(&event, event_type, &body).await?;
         if received.handled {
             tracing::info!(provider.name = %event.provider, "The event has been handled before.");
-            return Ok(done());
+            return self.wake_again(&event, received, &body).await;
         }
         let parsed = match parsed {
             Ok(parsed) => parsed,
@@ -40,8 +40,8 @@ impl Handlers {
         }
         match self.operations_of(&event, &parsed).await?.as_slice() {
             [operation] => {
-                let body_hash = RequestHash::of(&body).to_hex();
-                self.hand_over_hint(received, *operation, &event, report, &body_hash).await
+                let key = inbox_key(&event, &body);
+                self.hand_over_hint(received, *operation, &key, report).await
             }
             [] => self.wait_for_operation(job, &event, received, report).await,
             _ => {
@@ -49,6 +49,19 @@ impl Handlers {
                 self.refuse(&event, received, Some(&report.provider_ref), "ambiguous_event", detail).await
             }
         }
+    }
+
+    /// The worker that handled it may have died before the operation's job was made.
+    async fn wake_again(
+        &self,
+        event: &WebhookEvent,
+        received: ReceivedWebhook,
+        body: &[u8],
+    ) -> Result<Outcome, HandlerError> {
+        let Some(operation) = received.operation else { return Ok(done()) };
+        let Some(view) = self.store.operation(operation).await? else { return Ok(done()) };
+        let subject = Subject { id: operation, kind: view.kind, tenant: view.tenant };
+        Ok(Outcome::Done { then: vec![jobs::inbox(&subject, &inbox_key(event, body))?] })
     }
 
     async fn operations_of(
@@ -66,13 +79,11 @@ impl Handlers {
         &self,
         received: ReceivedWebhook,
         operation: OperationId,
-        event: &WebhookEvent,
+        key: &str,
         report: &Report,
-        body_hash: &str,
     ) -> Result<Outcome, HandlerError> {
-        let key = format!("webhook:{}:{}", event.event_key, body_hash.get(..16).unwrap_or(body_hash));
         let hint = Event::Hinted { report: report.clone() };
-        let woken = match self.store.deliver(operation, &key, &hint).await? {
+        let woken = match self.store.deliver(operation, key, &hint).await? {
             Delivered::New(woken) | Delivered::Repeated(woken) => Some(woken),
             Delivered::DuringCall(_) => None,
             Delivered::Unknown => return self.ignore(received, "its operation is gone".to_owned()).await,
@@ -83,7 +94,7 @@ impl Handlers {
         self.store.mark_webhook(received.id, &WebhookStatus::Processed { operation }).await?;
         let Some(woken) = woken else { return Ok(done()) };
         let subject = Subject { id: operation, kind: woken.kind, tenant: woken.tenant };
-        Ok(Outcome::Done { then: vec![jobs::inbox(&subject, &key)?] })
+        Ok(Outcome::Done { then: vec![jobs::inbox(&subject, key)?] })
     }
 
     /// The event may be faster than the answer of our own call: it waits, then a person is told.
@@ -129,6 +140,12 @@ impl Handlers {
         self.store.mark_webhook(received.id, &status).await?;
         Ok(done())
     }
+}
+
+/// Under which an event is in an inbox: once per event and body.
+fn inbox_key(event: &WebhookEvent, body: &[u8]) -> String {
+    let hash = RequestHash::of(body).to_hex();
+    format!("webhook:{}:{}", event.event_key, hash.get(..16).unwrap_or(&hash))
 }
 
 /// Whether any kind is carried out by this provider; exhaustive, so a new kind is remembered here.

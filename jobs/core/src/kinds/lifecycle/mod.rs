@@ -76,6 +76,8 @@ pub enum Parked {
     InDoubt,
     /// The provider did something else than was asked.
     Quarantined,
+    /// Its job died before it could do its work: a bug, or a row that cannot be read.
+    JobDied,
     /// The provider refuses us (credentials, permissions); every operation there waits.
     ProviderRefusesUs,
 }
@@ -88,6 +90,7 @@ impl Parked {
             Self::AttemptsExhausted => "attempts_exhausted",
             Self::InDoubt => "in_doubt",
             Self::Quarantined => "quarantined",
+            Self::JobDied => "job_died",
             Self::ProviderRefusesUs => "provider_refuses_us",
         }
     }
