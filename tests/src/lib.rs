@@ -2,6 +2,7 @@
 //! and a key prefix per test; and the World, a whole fleet in one test.
 
 pub mod binaries;
+pub mod proxy;
 pub mod servers;
 pub mod store;
 pub mod world;
