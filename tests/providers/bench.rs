@@ -115,6 +115,7 @@ pub(crate) fn clients(url: &str, change: impl FnOnce(&mut heleket::Config)) -> C
     let mut heleket =
         heleket::Config::new(url.to_owned(), "sandbox-merchant".to_owned(), "sandbox-secret".into());
     (heleket.allow_private, heleket.per_second) = (true, fast);
+    heleket.payment_key = Some("sandbox-payment-key".into());
     change(&mut heleket);
     let mut trovotech = trovotech::Config::new(
         url.to_owned(),

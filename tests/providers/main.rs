@@ -3,6 +3,7 @@
 
 mod bench;
 mod heleket;
+mod heleket_account;
 mod record;
 mod transport;
 mod trovotech;

@@ -112,7 +112,8 @@ impl Http {
         judge(call, response).await
     }
 
-    fn url(&self, request: &Request<'_>) -> Result<Url, ProviderError> {
+    /// Where `request` goes.
+    pub(crate) fn url(&self, request: &Request<'_>) -> Result<Url, ProviderError> {
         let mut url = self.base.clone();
         match url.path_segments_mut() {
             Ok(mut segments) => {

@@ -6,6 +6,8 @@
 //! through a float, and neither a secret nor a payload is ever part of an error or a log line.
 
 #[cfg(feature = "client")]
+pub mod capabilities;
+#[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "client")]
 mod egress;

@@ -27,6 +27,18 @@ impl Clients {
         })
     }
 
+    /// Heleket's client, for what only Heleket offers.
+    #[must_use]
+    pub fn heleket(&self) -> Option<&heleket::Client> {
+        if let Some(Client::Heleket(client)) = &self.heleket { Some(client) } else { None }
+    }
+
+    /// TrovoTech's client, for what only TrovoTech offers.
+    #[must_use]
+    pub fn trovotech(&self) -> Option<&trovotech::Client> {
+        if let Some(Client::TrovoTech(client)) = &self.trovotech { Some(client) } else { None }
+    }
+
     /// The client of `provider`, where one is configured and there is anything to call.
     #[must_use]
     pub fn of(&self, provider: Provider) -> Option<&Client> {

@@ -39,14 +39,29 @@ const MESSAGES: &[(&str, &str, Meaning)] = &[
 
 /// The answer's `result`, if it is a success.
 pub(super) fn result(call: Call, answer: &Answer) -> Result<Object<'_>, ProviderError> {
-    let unexpected = |what| Err(answer.explain(ProviderError::unexpected(call, what)));
+    let object = success(call, answer)?;
+    object.object("result").ok_or_else(|| no_result(call, answer))
+}
+
+/// As [`result`], where it is a list.
+pub(super) fn results(call: Call, answer: &Answer) -> Result<Vec<Object<'_>>, ProviderError> {
+    let object = success(call, answer)?;
+    object.objects("result").ok_or_else(|| no_result(call, answer))
+}
+
+/// The whole answer, if it is a success.
+pub(super) fn success(call: Call, answer: &Answer) -> Result<Object<'_>, ProviderError> {
     let Ok(object) = Object::parse(&answer.body) else {
-        return unexpected("the answer is not a JSON object");
+        return Err(answer.explain(ProviderError::unexpected(call, "the answer is not a JSON object")));
     };
     if object.text("state").as_deref() == Some("0") && answer.is_success() {
-        return object.object("result").map_or_else(|| unexpected("the answer has no result"), Ok);
+        return Ok(object);
     }
     Err(answer.explain(refusal(call, answer.status, &object)))
+}
+
+fn no_result(call: Call, answer: &Answer) -> ProviderError {
+    answer.explain(ProviderError::unexpected(call, "the answer has no result"))
 }
 
 fn refusal(call: Call, status: u16, object: &Object<'_>) -> ProviderError {

@@ -14,13 +14,14 @@ use payfleet_core::{Money, ProviderKey, Timestamp};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::account::PreviewPath;
 use super::sign::sign;
-use super::wire::{CreatePayout, PayoutInfo, PayoutList, filter_date};
+use super::wire::{Body, CreatePayout, PayoutInfo, PayoutList, filter_date};
 use super::{answer, mapping};
+use crate::capabilities::{Amounts, Capabilities, Doubt, Listing, Operation, Paging};
 use crate::client::{ConfigError, ProviderError, Reply, not_offered};
 use crate::failure::Call;
 use crate::http::{Answer, Http, Request, Settings, sensitive};
@@ -45,7 +46,7 @@ pub struct Config {
     pub merchant: String,
     /// `HELEKET_API_KEY`: signs payouts.
     pub payout_key: SecretString,
-    /// Signs everything about incoming payments; nothing uses it yet.
+    /// Signs everything about incoming payments, and asking for balances.
     pub payment_key: Option<SecretString>,
     /// Where Heleket is to send what becomes of a payout.
     pub callback_url: Option<String>,
@@ -54,6 +55,8 @@ pub struct Config {
     /// Who bears the fee. The vendor's documents contradict each other about which value is which:
     /// settle it with one small live payout.
     pub is_subtract: bool,
+    /// Where the price of a payout is asked for.
+    pub preview_path: PreviewPath,
     /// The most calls a second from this process.
     pub per_second: NonZeroU32,
     /// Accepts plain http and private addresses in `base_url`, for a sandbox.
@@ -72,6 +75,7 @@ impl Config {
             callback_url: None,
             timeout: Duration::from_secs(30),
             is_subtract: true,
+            preview_path: PreviewPath::default(),
             per_second: NonZeroU32::MIN.saturating_add(9),
             allow_private: false,
         }
@@ -84,9 +88,29 @@ pub struct Client {
     http: Http,
     merchant: HeaderValue,
     payout_key: SecretString,
+    payment_key: Option<SecretString>,
     callback_url: Option<String>,
     is_subtract: bool,
+    preview_path: PreviewPath,
 }
+
+/// What Heleket can do for us.
+pub const CAPABILITIES: Capabilities = Capabilities {
+    operations: &[
+        Operation::new("payout", Doubt::SameKey { window_ms: WINDOW_MS }),
+        Operation::new("payout_status", Doubt::Read),
+        Operation::new("services", Doubt::Read),
+        Operation::new("preview", Doubt::Read),
+        Operation::new("balances", Doubt::Read),
+        Operation::new("transfer", Doubt::Operator),
+        Operation::new("test_webhook", Doubt::Repeat),
+    ],
+    listings: &[Listing { name: "payouts", paging: Paging::Cursor { page: 15 }, names_our_reference: true }],
+    amounts: Amounts::DecimalString,
+    per_second: None,
+    has_event_ids: false,
+    signs_time: false,
+};
 
 impl Client {
     /// A client that follows `config`. Connects to nothing yet.
@@ -105,8 +129,10 @@ impl Client {
             http,
             merchant: sensitive(&config.merchant).ok_or(ConfigError::NotAHeader("HELEKET_MERCHANT_ID"))?,
             payout_key: config.payout_key,
+            payment_key: config.payment_key,
             callback_url: config.callback_url,
             is_subtract: config.is_subtract,
+            preview_path: config.preview_path,
         })
     }
 
@@ -133,7 +159,7 @@ impl Client {
             network: network.as_str(),
             url_callback: self.callback_url.as_deref(),
         };
-        let answer = match self.post(Call::Effect, &["v1", "payout"], None, &body).await {
+        let answer = match self.post(Call::Effect, &self.payout_key, &["v1", "payout"], None, &body).await {
             Ok(answer) => answer,
             Err(error) => return error.into(),
         };
@@ -167,7 +193,8 @@ impl Client {
         let mut cursor: Option<String> = None;
         for _ in 0..MOST_PAGES {
             let query = cursor.as_deref().map(|cursor| ("cursor", cursor));
-            let answer = self.post(Call::Read, &["v1", "payout", "list"], query, &body).await?;
+            let answer =
+                self.post(Call::Read, &self.payout_key, &["v1", "payout", "list"], query, &body).await?;
             let result = answer::result(Call::Read, &answer)?;
             let page = page(&result, from, to);
             let (entries, next) = page.ok_or_else(|| answer.explain(unexpected_payout(Call::Read)))?;
@@ -182,25 +209,53 @@ impl Client {
     }
 
     async fn info(&self, of: &PayoutInfo<'_>, order_id: Option<&str>) -> Result<Report, ProviderError> {
-        let answer = self.post(Call::Read, &["v1", "payout", "info"], None, of).await?;
+        let answer = self.post(Call::Read, &self.payout_key, &["v1", "payout", "info"], None, of).await?;
         payout_of(Call::Read, &answer, order_id)
     }
 
-    /// Signs the very bytes it sends.
-    async fn post(
+    pub(super) fn payout_key(&self) -> &SecretString {
+        &self.payout_key
+    }
+
+    pub(super) fn configured_payment_key(&self) -> Option<&SecretString> {
+        self.payment_key.as_ref()
+    }
+
+    pub(super) fn is_subtract(&self) -> bool {
+        self.is_subtract
+    }
+
+    pub(super) fn preview_path(&self) -> PreviewPath {
+        self.preview_path
+    }
+
+    pub(super) async fn post(
         &self,
         call: Call,
+        key: &SecretString,
         path: &[&str],
         query: Option<(&str, &str)>,
-        body: &impl Serialize,
+        body: &impl Body,
     ) -> Result<Answer, ProviderError> {
-        let body = serde_json::to_vec(body).map_err(|_| not_offered())?;
-        let signature = sign(&body, self.payout_key.expose_secret().as_bytes());
+        let request = self.request(key, path, query, body).ok_or_else(not_offered)?;
+        self.http.send(call, request).await
+    }
+
+    /// Signs the very bytes it sends.
+    fn request<'a>(
+        &self,
+        key: &SecretString,
+        path: &'a [&'a str],
+        query: Option<(&'a str, &'a str)>,
+        body: &impl Body,
+    ) -> Option<Request<'a>> {
+        let body = body.bytes()?;
+        let signature = sensitive(&sign(&body, key.expose_secret().as_bytes()))?;
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::from_static("merchant"), self.merchant.clone());
-        headers.extend(sensitive(&signature).map(|sign| (HeaderName::from_static("sign"), sign)));
+        headers.insert(HeaderName::from_static("sign"), signature);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.http.send(call, Request { method: Method::POST, path, query, headers, body: Some(body) }).await
+        Some(Request { method: Method::POST, path, query, headers, body: Some(body) })
     }
 }
 
@@ -239,3 +294,6 @@ fn page(result: &Object<'_>, from: Timestamp, to: Timestamp) -> Option<(Vec<List
     }
     Some((listed, result.object("paginate").and_then(|paginate| paginate.filled("nextCursor"))))
 }
+
+#[cfg(test)]
+mod tests;

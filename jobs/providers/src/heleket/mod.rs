@@ -1,6 +1,8 @@
 //! Heleket: outgoing crypto.
 
 #[cfg(feature = "client")]
+mod account;
+#[cfg(feature = "client")]
 mod answer;
 #[cfg(feature = "client")]
 mod client;
@@ -14,4 +16,6 @@ pub(crate) mod webhook;
 mod wire;
 
 #[cfg(feature = "client")]
-pub use client::{Client, Config};
+pub use account::{Balance, Moved, Pretended, Preview, PreviewPath, Service, Wallet};
+#[cfg(feature = "client")]
+pub use client::{CAPABILITIES, Client, Config};

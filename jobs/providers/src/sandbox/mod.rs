@@ -43,6 +43,8 @@ pub struct Options {
     pub webhook_url: Option<String>,
     /// Signs its webhooks; for Heleket it is the payout key, which signs the requests too.
     pub secret: SecretString,
+    /// Heleket's other key: balances, and webhooks about incoming payments.
+    pub payment_key: SecretString,
     /// What callers authenticate with (TrovoTech's bearer).
     pub api_key: SecretString,
     /// Who callers say they are (Heleket's merchant).
@@ -63,6 +65,7 @@ impl Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             webhook_url: None,
             secret: "sandbox-secret".into(),
+            payment_key: "sandbox-payment-key".into(),
             api_key: "sandbox-api-key".into(),
             merchant: "sandbox-merchant".to_owned(),
             settle_after: Duration::ZERO,

@@ -19,6 +19,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::wire::Mint;
 use super::{answer, ledger};
+use crate::capabilities::{Amounts, Capabilities, Doubt, Listing, Operation, Paging};
 use crate::client::{ConfigError, ProviderError, Reply, not_offered};
 use crate::failure::Call;
 use crate::http::{Answer, Http, Request, Settings, sensitive};
@@ -69,6 +70,24 @@ pub struct Client {
     authorization: HeaderValue,
     issuer_id: String,
 }
+
+/// What TrovoTech can do for us.
+pub const CAPABILITIES: Capabilities = Capabilities {
+    operations: &[
+        Operation::new("mint", Doubt::Operator),
+        Operation::new("create_wallet", Doubt::Repeat),
+        Operation::new("wallet", Doubt::Read),
+        Operation::new("distribute", Doubt::Operator),
+        Operation::new("sync_telemetry", Doubt::Repeat),
+        Operation::new("transaction", Doubt::Read),
+        Operation::new("submit_transaction", Doubt::SameSignedBytes),
+    ],
+    listings: &[Listing { name: "tokens", paging: Paging::Whole, names_our_reference: false }],
+    amounts: Amounts::JsonNumber,
+    per_second: None,
+    has_event_ids: false,
+    signs_time: false,
+};
 
 impl Client {
     /// A client that follows `config`. Connects to nothing yet.

@@ -17,4 +17,4 @@ pub(crate) mod webhook;
 mod wire;
 
 #[cfg(feature = "client")]
-pub use client::{Client, Config};
+pub use client::{CAPABILITIES, Client, Config};

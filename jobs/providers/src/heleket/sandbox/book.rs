@@ -1,7 +1,7 @@
 //! The sandbox's payouts: made once per `order_id`, moved on by time alone, written down before they
 //! are answered. A payout's status is a function of its age, so a restart changes nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use base64::Engine as _;
@@ -21,6 +21,8 @@ use crate::sandbox::{Fault, Happened, Journal, Notice};
 
 /// What it takes for any payout, on top.
 pub(super) const COMMISSION: &str = "0.30000000";
+/// What the merchant's wallet held of each currency at first.
+const FUNDS: Decimal = Decimal::from_parts(1_000_000_000, 0, 0, false, 0);
 /// How many a page of the list has.
 const PAGE: usize = 15;
 
@@ -48,11 +50,21 @@ struct Payout {
     ends: String,
 }
 
+/// A transfer between the two wallets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Movement {
+    pub(super) to_personal: bool,
+    pub(super) currency: String,
+    pub(super) amount: Decimal,
+    pub(super) at_ms: i64,
+}
+
 /// A line of the record.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
     Payout(Payout),
+    Movement(Movement),
     Delivered { notice: String },
 }
 
@@ -61,6 +73,7 @@ pub(super) struct Book {
     journal: Journal,
     settle_after_ms: i64,
     payouts: Vec<Payout>,
+    movements: Vec<Movement>,
     by_order: HashMap<String, usize>,
     by_uuid: HashMap<String, usize>,
     /// Payouts that have not come to their end yet, or whose end is not told.
@@ -76,6 +89,7 @@ impl Book {
             journal,
             settle_after_ms,
             payouts: Vec::new(),
+            movements: Vec::new(),
             by_order: HashMap::new(),
             by_uuid: HashMap::new(),
             open: Vec::new(),
@@ -84,6 +98,7 @@ impl Book {
         for line in lines {
             match line {
                 Line::Payout(payout) => book.keep(payout),
+                Line::Movement(movement) => book.movements.push(movement),
                 Line::Delivered { notice } => {
                     book.told.insert(notice);
                 }
@@ -129,6 +144,36 @@ impl Book {
         self.journal.append(&line)?;
         self.keep(payout);
         Ok(self.payouts.len().saturating_sub(1))
+    }
+
+    pub(super) fn transfer(&mut self, movement: Movement) -> anyhow::Result<()> {
+        self.journal.append(&Line::Movement(movement.clone()))?;
+        self.movements.push(movement);
+        Ok(())
+    }
+
+    /// What one of the two wallets holds: the merchant's began with [`FUNDS`] of each currency.
+    pub(super) fn held(&self, personal: bool, now: Timestamp) -> BTreeMap<String, Decimal> {
+        let currencies = super::SERVICES.iter().map(|(currency, ..)| (*currency).to_owned());
+        let start = if personal { Decimal::ZERO } else { FUNDS };
+        let mut held: BTreeMap<String, Decimal> = currencies.map(|currency| (currency, start)).collect();
+        let mut add = |currency: &str, amount: Decimal| {
+            if let Some(sum) = held.get_mut(currency) {
+                *sum = sum.saturating_add(amount);
+            }
+        };
+        for movement in &self.movements {
+            let incoming = movement.to_personal == personal;
+            add(&movement.currency, if incoming { movement.amount } else { -movement.amount });
+        }
+        let commission = parse_plain_decimal(COMMISSION).unwrap_or_default();
+        for payout in self.payouts.iter().filter(|_| !personal) {
+            // What failed in the end came back.
+            if payout.ends == "paid" || payout.status(self.settle_after_ms, now) != payout.ends {
+                add(&payout.asked.currency, -payout.amount.saturating_add(commission));
+            }
+        }
+        held
     }
 
     pub(super) fn find(&self, order_id: Option<&str>, uuid: Option<&str>) -> Option<usize> {
@@ -185,7 +230,17 @@ impl Book {
             id: payout.uuid.to_string(),
             status: payout.status(self.settle_after_ms, now).to_owned(),
         };
-        self.payouts.iter().map(happened).collect()
+        let moved = |movement: &Movement| Happened {
+            reference: String::new(),
+            kind: "transfer",
+            amount: movement.amount.normalize().to_string(),
+            asset: movement.currency.clone(),
+            destination: if movement.to_personal { "personal" } else { "business" }.to_owned(),
+            at: movement.at_ms,
+            id: String::new(),
+            status: "done".to_owned(),
+        };
+        self.payouts.iter().map(happened).chain(self.movements.iter().map(moved)).collect()
     }
 
     /// Each status after the first, once it is reached.

@@ -3,6 +3,7 @@
 //! What is not documented is chosen here and marked: a bad signature is answered with 401, an unknown
 //! payout with 404, and the list's filters are read at +03:00, the zone of its times.
 
+mod account;
 mod book;
 
 use std::sync::{Arc, Mutex};
@@ -43,32 +44,46 @@ const SERVICES: &[(&str, &str, &str, &str)] = &[
 pub(crate) struct Heleket {
     options: Options,
     book: Mutex<Book>,
+    /// Test webhooks that are to be sent.
+    asked_for: Mutex<Vec<Notice>>,
+}
+
+/// Which of the two keys signs.
+#[derive(Clone, Copy)]
+enum Key {
+    Payout,
+    Payment,
 }
 
 impl Heleket {
     pub(crate) fn open(options: Options) -> anyhow::Result<Self> {
         let book = Book::open(&options.dir, options.settle_after_ms())?;
-        Ok(Self { options, book: Mutex::new(book) })
+        Ok(Self { options, book: Mutex::new(book), asked_for: Mutex::new(Vec::new()) })
     }
 
-    fn key(&self) -> &[u8] {
-        self.options.secret.expose_secret().as_bytes()
+    fn key(&self, key: Key) -> &[u8] {
+        let secret = match key {
+            Key::Payout => &self.options.secret,
+            Key::Payment => &self.options.payment_key,
+        };
+        secret.expose_secret().as_bytes()
     }
 
-    fn is_authentic(&self, headers: &HeaderMap, body: &[u8]) -> bool {
+    fn is_authentic(&self, key: Key, headers: &HeaderMap, body: &[u8]) -> bool {
         let header = |name| headers.get(name).map(axum::http::HeaderValue::as_bytes).unwrap_or_default();
-        let signed = sign(body, self.key()).as_bytes().ct_eq(header("sign"));
+        let signed = sign(body, self.key(key)).as_bytes().ct_eq(header("sign"));
         bool::from(signed & self.options.merchant.as_bytes().ct_eq(header("merchant")))
     }
 
     /// Runs `answer` with the body of a rightly signed request.
     fn signed<T: for<'b> Deserialize<'b>>(
         &self,
+        key: Key,
         headers: &HeaderMap,
         body: &[u8],
         answer: impl FnOnce(T) -> Response,
     ) -> Response {
-        if !self.is_authentic(headers, body) {
+        if !self.is_authentic(key, headers, body) {
             return refused(StatusCode::UNAUTHORIZED, "Invalid Sign.");
         }
         match serde_json::from_slice(if body.is_empty() { b"{}" } else { body }) {
@@ -193,22 +208,23 @@ impl Actor for Heleket {
         type Me = State<Arc<Heleket>>;
         type Played = Extension<Option<Fault>>;
         let create = async |State(me): Me, Extension(fault): Played, headers: HeaderMap, body: Bytes| {
-            me.signed(&headers, &body, |asked| me.create(asked, fault.as_ref()))
+            me.signed(Key::Payout, &headers, &body, |asked| me.create(asked, fault.as_ref()))
         };
         let info = async |State(me): Me, headers: HeaderMap, body: Bytes| {
-            me.signed(&headers, &body, |by: ByName| me.info(&by))
+            me.signed(Key::Payout, &headers, &body, |by: ByName| me.info(&by))
         };
         let list = async |State(me): Me, Query(at): Query<Cursor>, headers: HeaderMap, body: Bytes| {
-            me.signed(&headers, &body, |window: Window| me.list(&window, at.cursor.as_deref()))
+            me.signed(Key::Payout, &headers, &body, |window: Window| me.list(&window, at.cursor.as_deref()))
         };
         let available = async |State(me): Me, headers: HeaderMap, body: Bytes| {
-            me.signed(&headers, &body, |_: Value| services())
+            me.signed(Key::Payout, &headers, &body, |_: Value| services())
         };
         Router::new()
             .route("/v1/payout", post(create))
             .route("/v1/payout/info", post(info))
             .route("/v1/payout/list", post(list))
             .route("/v1/payout/services", post(available))
+            .merge(account::routes())
             .with_state(self)
     }
 
@@ -219,14 +235,19 @@ impl Actor for Heleket {
     /// As PHP writes JSON: slashes escaped, other text as it is; the signature is the last member.
     fn sign(&self, payload: String) -> Signed {
         let unsigned = payload.replace("\\/", "/").replace('/', "\\/");
-        let signature = sign(unsigned.as_bytes(), self.key());
+        let about = serde_json::from_str::<Value>(&unsigned).unwrap_or_default();
+        let is_payment = matches!(about.get("type").and_then(Value::as_str), Some("payment" | "wallet"));
+        let key = if is_payment { Key::Payment } else { Key::Payout };
+        let signature = sign(unsigned.as_bytes(), self.key(key));
         let open = unsigned.strip_suffix('}').unwrap_or(&unsigned);
         let comma = if open == "{" { "" } else { "," };
         Signed { header: None, body: format!("{open}{comma}\"sign\":\"{signature}\"}}") }
     }
 
     fn due(&self) -> Vec<Notice> {
-        locked(&self.book).due(self.options.now())
+        let mut notices = locked(&self.book).due(self.options.now());
+        notices.append(&mut locked(&self.asked_for));
+        notices
     }
 
     fn delivered(&self, notice: &str) {
