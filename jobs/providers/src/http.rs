@@ -62,6 +62,28 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
+/// One request whose answer is judged elsewhere: [`Http::exchange`].
+pub(crate) struct Exchange<'a> {
+    pub(crate) method: Method,
+    /// Below the base URL; escaped here.
+    pub(crate) path: &'a [&'a str],
+    /// Sent as it is.
+    pub(crate) query: Option<&'a str>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<String>,
+}
+
+/// An answer of any status but a redirect, whole, of which nothing has been judged yet.
+#[derive(Debug)]
+pub(crate) struct Exchanged {
+    pub(crate) status: u16,
+    pub(crate) request_id: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) retry_after_ms: Option<u64>,
+    pub(crate) is_json: bool,
+    pub(crate) body: Vec<u8>,
+}
+
 impl Answer {
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
@@ -94,15 +116,36 @@ impl Http {
         Ok(Self { client, base, limiter: RateLimiter::direct(Quota::per_second(settings.per_second)) })
     }
 
+    /// Sends `exchange` once, and leaves the judgement of every whole answer to the caller: for
+    /// providers whose refusals say more than their status.
+    pub(crate) async fn exchange(
+        &self,
+        call: Call,
+        exchange: Exchange<'_>,
+    ) -> Result<Exchanged, ProviderError> {
+        self.wait_for_turn().await?;
+        let mut url = self.below_base(exchange.path)?;
+        url.set_query(exchange.query);
+        let mut builder = self.client.request(exchange.method, url).headers(exchange.headers);
+        if let Some(body) = exchange.body {
+            builder = builder.body(body);
+        }
+        let response = builder.send().await.map_err(|error| lost(call, &error))?;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let request_id = request_id(&headers);
+        let explained = |error: ProviderError| error.with_status(status, request_id.clone());
+        if (300..400).contains(&status) {
+            return Err(explained(redirected(call)));
+        }
+        let body = read(call, response).await.map_err(explained)?;
+        let (retry_after_ms, is_json) = (retry_after_ms(&headers), is_json(&headers));
+        Ok(Exchanged { status, request_id, headers, retry_after_ms, is_json, body })
+    }
+
     /// Sends `request` once.
     pub(crate) async fn send(&self, call: Call, request: Request<'_>) -> Result<Answer, ProviderError> {
-        if tokio::time::timeout(LONGEST_WAIT, self.limiter.until_ready()).await.is_err() {
-            return Err(ProviderError::new(
-                OutcomeClass::RateLimited { retry_after_ms: None },
-                "local_limit",
-                "too many calls to this provider wait in this process",
-            ));
-        }
+        self.wait_for_turn().await?;
         let mut builder =
             self.client.request(request.method.clone(), self.url(&request)?).headers(request.headers);
         if let Some(body) = request.body {
@@ -112,15 +155,31 @@ impl Http {
         judge(call, response).await
     }
 
-    /// Where `request` goes.
-    pub(crate) fn url(&self, request: &Request<'_>) -> Result<Url, ProviderError> {
+    async fn wait_for_turn(&self) -> Result<(), ProviderError> {
+        let turn = tokio::time::timeout(LONGEST_WAIT, self.limiter.until_ready()).await;
+        turn.map_err(|_| {
+            ProviderError::new(
+                OutcomeClass::RateLimited { retry_after_ms: None },
+                "local_limit",
+                "too many calls to this provider wait in this process",
+            )
+        })
+    }
+
+    fn below_base(&self, path: &[&str]) -> Result<Url, ProviderError> {
         let mut url = self.base.clone();
         match url.path_segments_mut() {
             Ok(mut segments) => {
-                segments.pop_if_empty().extend(request.path);
+                segments.pop_if_empty().extend(path);
             }
             Err(()) => return Err(ProviderError::new(OutcomeClass::Retryable, "not_sent", "no base URL")),
         }
+        Ok(url)
+    }
+
+    /// Where `request` goes.
+    pub(crate) fn url(&self, request: &Request<'_>) -> Result<Url, ProviderError> {
+        let mut url = self.below_base(request.path)?;
         if let Some((name, value)) = request.query {
             url.query_pairs_mut().append_pair(name, value);
         }
@@ -156,13 +215,17 @@ fn lost(call: Call, error: &reqwest::Error) -> ProviderError {
     ProviderError::new(call.unproven(), "connection_lost", "sent, and the connection was lost")
 }
 
+fn redirected(call: Call) -> ProviderError {
+    ProviderError::new(call.unproven(), "redirect", "redirects are not followed")
+}
+
 async fn judge(call: Call, response: Response) -> Result<Answer, ProviderError> {
     let status = response.status().as_u16();
     let request_id = request_id(response.headers());
     let is_json = is_json(response.headers());
     let error = match status {
         200..300 => None,
-        300..400 => Some(ProviderError::new(call.unproven(), "redirect", "redirects are not followed")),
+        300..400 => Some(redirected(call)),
         401 | 403 => Some(ProviderError::unauthorized()),
         429 => Some(ProviderError::rate_limited(retry_after_ms(response.headers()))),
         400..500 => None,

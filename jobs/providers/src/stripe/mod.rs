@@ -1,5 +1,40 @@
 //! Stripe and Stripe Connect.
 
+#[cfg(feature = "client")]
+mod amount;
+#[cfg(feature = "client")]
+mod client;
+#[cfg(feature = "client")]
+mod form;
+#[cfg(feature = "client")]
+mod objects;
+#[cfg(feature = "client")]
+mod params;
+#[cfg(feature = "client")]
+mod refusal;
 #[cfg(feature = "sandbox")]
 pub(crate) mod sandbox;
 pub(crate) mod webhook;
+#[cfg(feature = "client")]
+mod words;
+
+#[cfg(feature = "client")]
+pub use amount::{CURRENCIES, NotSendable, Purpose, from_minor, to_minor};
+#[cfg(feature = "client")]
+pub use client::{Answered, Client, Config, IdempotencyKey, Page, Scope};
+#[cfg(feature = "client")]
+pub use objects::*;
+#[cfg(feature = "client")]
+pub use params::{
+    Confirmation, Created, CustomerFields, EventFilter, ListFilter, NewAccount, NewAccountLink,
+    NewPaymentIntent, NewPayout, NewRefund, NewReversal, NewTransfer, NewWebhookEndpoint,
+    PaymentMethodFilter, PayoutReversal, Redirects,
+};
+#[cfg(feature = "client")]
+pub use refusal::{DO_NOT_REPEAT, REPLAYED_FAILURE};
+#[cfg(feature = "client")]
+pub use words::*;
+
+/// The version of the API, sent with every request and asked for of every webhook endpoint.
+#[cfg(feature = "client")]
+pub const API_VERSION: &str = "2026-10-28.endive";
