@@ -8,6 +8,7 @@ mod durability;
 mod enqueue;
 mod expiry;
 mod inspect;
+mod model;
 mod outage;
 mod settle;
 mod shutdown;
