@@ -5,6 +5,7 @@ mod bench;
 mod heleket;
 mod heleket_account;
 mod record;
+mod stripe;
 mod transport;
 mod trovotech;
 mod webhooks;

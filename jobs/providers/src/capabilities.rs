@@ -5,7 +5,7 @@
 
 use payfleet_core::provider::Provider;
 
-use crate::{heleket, trovotech};
+use crate::{heleket, stripe, trovotech};
 
 /// One provider's declaration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +110,8 @@ impl Capabilities {
 #[must_use]
 pub const fn of(provider: Provider) -> Option<&'static Capabilities> {
     match provider {
-        Provider::Stripe | Provider::Tatum => None,
+        Provider::Tatum => None,
+        Provider::Stripe => Some(&stripe::CAPABILITIES),
         Provider::Heleket => Some(&heleket::CAPABILITIES),
         Provider::TrovoTech => Some(&trovotech::CAPABILITIES),
     }

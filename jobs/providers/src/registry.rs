@@ -3,13 +3,14 @@
 use payfleet_core::provider::Provider;
 
 use crate::client::{Client, ConfigError};
-use crate::{heleket, trovotech};
+use crate::{heleket, stripe, trovotech};
 
 /// The clients of the configured providers. Made once, shared by all handlers.
 #[derive(Debug)]
 pub struct Clients {
     heleket: Option<Client>,
     trovotech: Option<Client>,
+    stripe: Option<stripe::Client>,
 }
 
 impl Clients {
@@ -24,6 +25,7 @@ impl Clients {
         Ok(Self {
             heleket: heleket.map(heleket::Client::new).transpose()?.map(Client::Heleket),
             trovotech: trovotech.map(trovotech::Client::new).transpose()?.map(Client::TrovoTech),
+            stripe: None,
         })
     }
 
@@ -37,6 +39,20 @@ impl Clients {
     #[must_use]
     pub fn trovotech(&self) -> Option<&trovotech::Client> {
         if let Some(Client::TrovoTech(client)) = &self.trovotech { Some(client) } else { None }
+    }
+
+    /// With a client of Stripe's, which has operations of its own.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the setting.
+    pub fn with_stripe(self, config: &stripe::Config) -> Result<Self, ConfigError> {
+        Ok(Self { stripe: Some(stripe::Client::new(config)?), ..self })
+    }
+
+    /// Stripe's client.
+    #[must_use]
+    pub fn stripe(&self) -> Option<&stripe::Client> {
+        self.stripe.as_ref()
     }
 
     /// The client of `provider`, where one is configured and there is anything to call.

@@ -43,6 +43,7 @@ pub enum NotSendable {
 }
 
 /// The currency's code as Stripe writes it, lower case.
+#[cfg(feature = "client")]
 #[must_use]
 pub(crate) fn currency(asset: Asset) -> Option<String> {
     CURRENCIES.contains(&asset.code()).then(|| asset.code().to_ascii_lowercase())

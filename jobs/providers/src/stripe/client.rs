@@ -226,8 +226,9 @@ impl Scope<'_> {
         body: Option<String>,
     ) -> Result<Exchanged, ProviderError> {
         // Ids come from Stripe; anything else in a path would lead the request somewhere else.
-        let is_word = |part: &&str| part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        if !path.iter().all(|part| !part.is_empty() && is_word(part)) {
+        let is_word =
+            |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if !path.iter().all(is_word) {
             return Err(ProviderError::refused("not_an_id", "what was given is no id of Stripe's"));
         }
         let mut headers = HeaderMap::new();

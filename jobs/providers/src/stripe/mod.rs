@@ -1,11 +1,13 @@
 //! Stripe and Stripe Connect.
 
-#[cfg(feature = "client")]
 mod amount;
+#[cfg(feature = "client")]
+mod capabilities;
 #[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "client")]
 mod form;
+pub(crate) mod mapping;
 #[cfg(feature = "client")]
 mod objects;
 #[cfg(feature = "client")]
@@ -18,8 +20,9 @@ pub(crate) mod webhook;
 #[cfg(feature = "client")]
 mod words;
 
-#[cfg(feature = "client")]
 pub use amount::{CURRENCIES, NotSendable, Purpose, from_minor, to_minor};
+#[cfg(feature = "client")]
+pub use capabilities::{CAPABILITIES, REFERENCE};
 #[cfg(feature = "client")]
 pub use client::{Answered, Client, Config, IdempotencyKey, Page, Scope};
 #[cfg(feature = "client")]

@@ -1,0 +1,143 @@
+//! Stripe's objects in our words, from an answer or from an event.
+//!
+//! A transfer that exists has happened: it has no status. A payout is not settled by `paid` alone, which
+//! can still become `failed`; whoever waits out those five business days asks again. Unknown words stay
+//! as they came.
+
+use payfleet_core::provider::{Progress, Report};
+
+use super::amount::from_minor;
+use crate::json::Object;
+
+/// The word for something that exists and has no status of its own.
+const EXISTS: &str = "exists";
+
+/// What `object` says about one of our effects: `None` where it is no such thing, or cannot be read as
+/// one.
+pub(crate) fn report(object: &Object<'_>) -> Option<Report> {
+    let kind = object.text("object")?;
+    let status = object.filled("status");
+    let (progress, raw_status) = match kind.as_str() {
+        "payment_intent" => (payment(status.as_deref()?), status?),
+        "refund" => (refund(status.as_deref()?, object), status?),
+        "payout" => (payout(status.as_deref()?, object), status?),
+        "transfer" | "transfer_reversal" => (Progress::Succeeded, EXISTS.to_owned()),
+        _ => return None,
+    };
+    let money = object
+        .text("amount")
+        .and_then(|text| text.parse().ok())
+        .and_then(|minor: i64| from_minor(minor, &object.text("currency")?));
+    Some(Report {
+        provider_ref: object.filled("id")?,
+        progress,
+        raw_status,
+        money,
+        destination: destination(object),
+        network: None,
+        tx_hash: None,
+        fee: None,
+    })
+}
+
+fn destination(object: &Object<'_>) -> Option<String> {
+    object.filled("destination").or_else(|| object.object("destination")?.filled("id"))
+}
+
+fn payment(status: &str) -> Progress {
+    match status {
+        "succeeded" => Progress::Succeeded,
+        "canceled" => Progress::Failed { reason: status.to_owned() },
+        // A failed attempt leaves `requires_payment_method`, from which the payer may try again.
+        "requires_payment_method"
+        | "requires_confirmation"
+        | "requires_action"
+        | "processing"
+        | "requires_capture" => Progress::Pending,
+        _ => Progress::Unknown,
+    }
+}
+
+fn refund(status: &str, object: &Object<'_>) -> Progress {
+    match status {
+        "succeeded" => Progress::Succeeded,
+        "failed" | "canceled" => failed(status, object.filled("failure_reason")),
+        "pending" | "requires_action" => Progress::Pending,
+        _ => Progress::Unknown,
+    }
+}
+
+fn payout(status: &str, object: &Object<'_>) -> Progress {
+    match status {
+        "paid" => Progress::Succeeded,
+        "failed" | "canceled" => failed(status, object.filled("failure_code")),
+        "pending" | "in_transit" => Progress::Pending,
+        _ => Progress::Unknown,
+    }
+}
+
+fn failed(status: &str, reason: Option<String>) -> Progress {
+    Progress::Failed { reason: reason.unwrap_or_else(|| status.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(kind: &str, status: &str, more: &str) -> Report {
+        let body = format!(
+            r#"{{"id":"x_1","object":"{kind}","status":"{status}","amount":1050,"currency":"usd"{more}}}"#
+        );
+        report(&Object::parse(body.as_bytes()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn every_status_means_what_it_says_and_an_unknown_one_is_unknown() {
+        let failed = |reason: &str| Progress::Failed { reason: reason.to_owned() };
+        for (kind, status, more, want) in [
+            ("payment_intent", "requires_payment_method", "", Progress::Pending),
+            ("payment_intent", "requires_confirmation", "", Progress::Pending),
+            ("payment_intent", "requires_action", "", Progress::Pending),
+            ("payment_intent", "processing", "", Progress::Pending),
+            ("payment_intent", "requires_capture", "", Progress::Pending),
+            ("payment_intent", "succeeded", "", Progress::Succeeded),
+            ("payment_intent", "canceled", "", failed("canceled")),
+            ("refund", "pending", "", Progress::Pending),
+            ("refund", "requires_action", "", Progress::Pending),
+            ("refund", "succeeded", "", Progress::Succeeded),
+            ("refund", "failed", r#","failure_reason":"lost_or_stolen_card""#, failed("lost_or_stolen_card")),
+            ("refund", "canceled", "", failed("canceled")),
+            ("payout", "pending", "", Progress::Pending),
+            ("payout", "in_transit", "", Progress::Pending),
+            ("payout", "paid", "", Progress::Succeeded),
+            ("payout", "failed", r#","failure_code":"account_closed""#, failed("account_closed")),
+            ("payout", "failed", r#","failure_code":null"#, failed("failed")),
+            ("payout", "canceled", "", failed("canceled")),
+            ("payout", "held_by_the_moon", "", Progress::Unknown),
+            ("refund", "held_by_the_moon", "", Progress::Unknown),
+            ("payment_intent", "held_by_the_moon", "", Progress::Unknown),
+        ] {
+            let report = of(kind, status, more);
+            assert_eq!(report.progress, want, "{kind} {status}");
+            assert_eq!(report.raw_status, status);
+            assert_eq!(report.money.unwrap().to_string(), "10.5 USD");
+        }
+    }
+
+    #[test]
+    fn a_transfer_that_exists_has_happened() {
+        let body = br#"{"id":"tr_1","object":"transfer","amount":5,"currency":"jpy","destination":"acct_1"}"#;
+        let report = report(&Object::parse(body).unwrap()).unwrap();
+        assert_eq!((report.progress, report.destination.as_deref()), (Progress::Succeeded, Some("acct_1")));
+        assert_eq!(report.money.unwrap().to_string(), "5 JPY");
+    }
+
+    #[test]
+    fn other_objects_and_amounts_that_cannot_be_held_say_nothing() {
+        for body in [&br#"{"id":"a","object":"account","status":"paid"}"#[..], br#"{"object":"payout"}"#] {
+            assert_eq!(report(&Object::parse(body).unwrap()), None);
+        }
+        let odd = br#"{"id":"po_1","object":"payout","status":"paid","amount":1.5,"currency":"usd"}"#;
+        assert_eq!(report(&Object::parse(odd).unwrap()).unwrap().money, None);
+    }
+}

@@ -1,0 +1,33 @@
+//! Stripe: what goes over the wire, what comes back, and what the sandbox makes of both.
+
+mod line;
+mod plans;
+mod wire;
+
+use std::num::NonZeroU32;
+
+use payfleet_core::Money;
+use payfleet_providers::stripe::{Client, Config, IdempotencyKey};
+use serde_json::Value;
+
+/// A client of whatever listens at `url`.
+pub(crate) fn client(url: &str, secret_key: &str) -> Client {
+    let mut config = Config::new(secret_key.into());
+    config.base_url = url.to_owned();
+    config.allow_private = true;
+    config.per_second = NonZeroU32::new(10_000).unwrap();
+    Client::new(&config).unwrap()
+}
+
+pub(crate) fn key(name: &str) -> IdempotencyKey {
+    IdempotencyKey::new(name).unwrap()
+}
+
+pub(crate) fn money(text: &str, asset: &str) -> Money {
+    Money::parse_positive(text, asset.parse().unwrap()).unwrap()
+}
+
+fn vectors(file: &str) -> Vec<Value> {
+    let read: Value = serde_json::from_str(file).unwrap();
+    read["cases"].as_array().unwrap().clone()
+}
