@@ -1,0 +1,31 @@
+//! What the kernel says of a process, and of this machine.
+
+use std::path::PathBuf;
+
+/// CPU time that a process has used, nanoseconds, by all its threads that still run.
+pub(crate) fn cpu_ns(pid: u32) -> u64 {
+    let threads = std::fs::read_dir(PathBuf::from(format!("/proc/{pid}/task"))).into_iter().flatten();
+    let of = |thread: std::io::Result<std::fs::DirEntry>| {
+        let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    };
+    threads.filter_map(of).sum()
+}
+
+/// The most memory a process has had resident, MiB.
+pub(crate) fn peak_rss_mib(pid: u32) -> f64 {
+    status_kib(&format!("/proc/{pid}/status"), "VmHWM:") / 1024.0
+}
+
+fn status_kib(file: &str, field: &str) -> f64 {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().unwrap_or(0.0)
+}
+
+/// Cores and memory in words.
+pub(crate) fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let gib = status_kib("/proc/meminfo", "MemTotal:") / 1024.0 / 1024.0;
+    format!("{cores} cores, {gib:.0} GiB of memory")
+}

@@ -1,0 +1,1 @@
+//! The nine, as tests of ours.
