@@ -2,12 +2,15 @@
 //! Time is a key that the tests step.
 
 mod backend;
+mod breaker;
 mod deaths;
 mod dedupe;
 mod durability;
 mod enqueue;
 mod expiry;
 mod inspect;
+mod limits;
+mod limits_property;
 mod model;
 mod outage;
 mod settle;

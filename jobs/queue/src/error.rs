@@ -46,6 +46,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// An argument is out of its range. Nothing was done.
+    #[error("{field} is not acceptable: {reason}")]
+    InvalidArgument {
+        /// Which argument.
+        field: &'static str,
+        /// What it must be.
+        reason: String,
+    },
     /// Fewer replicas than asked for have confirmed. The jobs exist, but do not report success:
     /// enqueue them again under the same ids.
     #[error("only {confirmed} of {asked} replicas confirmed the write in time; repeat the request")]

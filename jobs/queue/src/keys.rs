@@ -57,3 +57,29 @@ pub(crate) fn wake(prefix: &str, queue: &QueueName) -> String {
 pub(crate) fn ticks(prefix: &str, schedule: &str) -> String {
     format!("{{{prefix}}}:ticks:{schedule}")
 }
+
+/// What a fleet shares beside its queues; each has a slot of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shared {
+    Limiter,
+    Breaker,
+}
+
+impl Shared {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Limiter => "limiter",
+            Self::Breaker => "breaker",
+        }
+    }
+}
+
+/// The hash of one limiter or breaker.
+pub(crate) fn shared(prefix: &str, what: Shared, name: &str) -> String {
+    format!("{{{prefix}:{}:{name}}}", what.as_str())
+}
+
+/// The set of names of all limiters or breakers.
+pub(crate) fn shared_names(prefix: &str, what: Shared) -> String {
+    format!("{{{prefix}}}:{}s", what.as_str())
+}

@@ -37,6 +37,7 @@ mod enqueue;
 mod error;
 mod inspect;
 mod keys;
+pub mod limits;
 mod queue;
 mod record;
 mod schedule;

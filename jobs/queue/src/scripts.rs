@@ -41,6 +41,8 @@ pub(crate) struct Scripts {
     pub(crate) dead: Script,
     pub(crate) remove_dead: Script,
     pub(crate) claim_tick: Script,
+    pub(crate) limit: Script,
+    pub(crate) breaker: Script,
 }
 
 impl Scripts {
@@ -63,6 +65,8 @@ impl Scripts {
             dead: plain(include_str!("scripts/dead.lua")),
             remove_dead: plain(include_str!("scripts/remove_dead.lua")),
             claim_tick: assemble(include_str!("scripts/claim_tick.lua"), &[]),
+            limit: assemble(include_str!("scripts/limit.lua"), &[&clock(time)]),
+            breaker: assemble(include_str!("scripts/breaker.lua"), &[&clock(time)]),
         }
     }
 }

@@ -1,0 +1,83 @@
+//! The names of limiters and breakers, and the list of those in use, for operators.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::{Error, Queue, keys};
+
+/// A limiter's or a breaker's key, and whether its name has been put on the list.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) key: String,
+    list: String,
+    is_listed: AtomicBool,
+}
+
+const MAX_NAME: usize = 128;
+const MAX_REASON: usize = 200;
+
+/// A reason as it is kept.
+pub(super) fn cut(reason: &str) -> &str {
+    reason.get(..reason.floor_char_boundary(MAX_REASON)).unwrap_or(reason)
+}
+
+impl Named {
+    /// Checks a name: 1 to 128 characters of a-z, A-Z, 0-9, `_`, `-`, `.`, `:`.
+    pub(super) fn new(queue: &Queue, what: keys::Shared, name: &str) -> Result<Self, Error> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':');
+        if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(allowed) {
+            return Err(Error::InvalidArgument {
+                field: "name",
+                reason: format!(
+                    "it must be 1 to {MAX_NAME} characters of a-z, A-Z, 0-9, '_', '-', '.' or ':'"
+                ),
+            });
+        }
+        let prefix = &queue.config().prefix;
+        Ok(Self {
+            name: name.to_owned(),
+            key: keys::shared(prefix, what, name),
+            list: keys::shared_names(prefix, what),
+            is_listed: AtomicBool::new(false),
+        })
+    }
+
+    /// Puts the name on the list, once per handle. The list serves only people, so nothing that
+    /// goes wrong here may hold up a call.
+    pub(super) async fn list(&self, queue: &Queue) {
+        if self.is_listed.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let mut add = redis::cmd("SADD");
+        add.arg(&self.list).arg(&self.name);
+        if queue.command::<u64>(&add).await.is_err() {
+            self.is_listed.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Queue {
+    /// The names of all limiters that were ever used, sorted.
+    ///
+    /// # Errors
+    /// What Redis' state brings.
+    pub async fn limiter_names(&self) -> Result<Vec<String>, Error> {
+        self.names(keys::Shared::Limiter).await
+    }
+
+    /// The names of all breakers that were ever used, sorted.
+    ///
+    /// # Errors
+    /// What Redis' state brings.
+    pub async fn breaker_names(&self) -> Result<Vec<String>, Error> {
+        self.names(keys::Shared::Breaker).await
+    }
+
+    async fn names(&self, what: keys::Shared) -> Result<Vec<String>, Error> {
+        let mut members = redis::cmd("SMEMBERS");
+        members.arg(keys::shared_names(&self.config().prefix, what));
+        let mut names: Vec<String> = self.command(&members).await?;
+        names.sort_unstable();
+        Ok(names)
+    }
+}
