@@ -117,14 +117,23 @@ pub(crate) fn clients(url: &str, change: impl FnOnce(&mut heleket::Config)) -> C
     (heleket.allow_private, heleket.per_second) = (true, fast);
     heleket.payment_key = Some("sandbox-payment-key".into());
     change(&mut heleket);
-    let mut trovotech = trovotech::Config::new(
+    Clients::new(Some(heleket), Some(trovotech_config(url))).unwrap()
+}
+
+fn trovotech_config(url: &str) -> trovotech::Config {
+    let mut config = trovotech::Config::new(
         url.to_owned(),
         "sandbox-api-key".into(),
         "issuer-1".to_owned(),
         url.to_owned(),
     );
-    (trovotech.allow_private, trovotech.per_second) = (true, fast);
-    Clients::new(Some(heleket), Some(trovotech)).unwrap()
+    (config.allow_private, config.per_second) = (true, NonZeroU32::new(10_000).unwrap());
+    config
+}
+
+/// A client of TrovoTech that does not wait longer than this.
+pub(crate) fn hasty_trovotech(url: &str, timeout: Duration) -> trovotech::Client {
+    trovotech::Client::new(trovotech::Config { timeout, ..trovotech_config(url) }).unwrap()
 }
 
 pub(crate) fn http() -> reqwest::Client {

@@ -4,8 +4,10 @@
 mod bench;
 mod heleket;
 mod heleket_account;
+mod ledger;
 mod record;
 mod stripe;
 mod transport;
 mod trovotech;
+mod trovotech_account;
 mod webhooks;

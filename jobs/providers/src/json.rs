@@ -60,7 +60,6 @@ impl<'a> Object<'a> {
     }
 
     /// The objects of an array; `None` where it is no array or holds anything else.
-    #[cfg(feature = "client")]
     pub(crate) fn objects(&self, name: &str) -> Option<Vec<Self>> {
         serde_json::from_str(self.raw(name)?.get()).ok()
     }

@@ -39,6 +39,8 @@ pub(crate) enum Fault {
     /// It happens, and is answered with a 500.
     #[serde(rename = "effect_then_500")]
     EffectThen500,
+    /// It happens, and is answered with this status.
+    EffectThenStatus(u16),
     /// It waits for `POST /_release`, then happens.
     Hold,
     /// It happens, then waits for `POST /_release` to be answered.
@@ -198,6 +200,10 @@ async fn with_fault(
         Fault::EffectThen500 => {
             next.run(request).await;
             return refusal(500);
+        }
+        Fault::EffectThenStatus(status) => {
+            next.run(request).await;
+            return refusal(status);
         }
         Fault::HoldAfterEffect => {
             let response = next.run(request).await;

@@ -14,6 +14,7 @@ use payfleet_core::{OutcomeClass, ProviderKey, Timestamp};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -123,24 +124,17 @@ impl Client {
             Effect::Payout { .. } => return not_offered().into(),
             Effect::Mint(share) => share,
         };
-        match self.mint(share, &Self::reference(key)).await {
+        match self.mint(share, key).await {
             Ok((report, answer)) => Reply::accepted(report, answer.status, answer.request_id),
             Err(error) => error.into(),
         }
     }
 
-    async fn mint(&self, share: &Share, reference: &str) -> Result<(Report, Answer), ProviderError> {
-        let body = Mint::of(share, &self.issuer_id).and_then(|mint| serde_json::to_vec(&mint).ok());
-        let body = body.ok_or_else(|| {
+    async fn mint(&self, share: &Share, key: &ProviderKey) -> Result<(Report, Answer), ProviderError> {
+        let body = Mint::of(share, &self.issuer_id).ok_or_else(|| {
             ProviderError::refused("not_a_decimal", "the asset's purchase price is not a decimal")
         })?;
-        let mut headers = self.headers();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers
-            .extend(HeaderValue::from_str(reference).map(|id| (HeaderName::from_static("x-request-id"), id)));
-        let path = ["token", "mint"];
-        let request = Request { method: Method::POST, path: &path, query: None, headers, body: Some(body) };
-        let answer = self.http.send(Call::Effect, request).await?;
+        let answer = self.post(Call::Effect, &["token", "mint"], Some(key), &body).await?;
         Ok((answer::minted(Call::Effect, &answer)?, answer))
     }
 
@@ -188,10 +182,38 @@ impl Client {
     }
 
     async fn tokens(&self) -> Result<Answer, ProviderError> {
-        let path = ["tokens", "my"];
-        let request =
-            Request { method: Method::GET, path: &path, query: None, headers: self.headers(), body: None };
+        self.get(&["tokens", "my"]).await
+    }
+
+    pub(super) fn issuer_id(&self) -> &str {
+        &self.issuer_id
+    }
+
+    pub(super) fn expansion(&self) -> &Http {
+        &self.expansion
+    }
+
+    pub(super) async fn get(&self, path: &[&str]) -> Result<Answer, ProviderError> {
+        let request = Request { method: Method::GET, path, query: None, headers: self.headers(), body: None };
         self.http.send(Call::Read, request).await
+    }
+
+    /// Sends `body` under the reference that `key` makes.
+    pub(super) async fn post(
+        &self,
+        call: Call,
+        path: &[&str],
+        key: Option<&ProviderKey>,
+        body: &impl Serialize,
+    ) -> Result<Answer, ProviderError> {
+        let body = serde_json::to_vec(body).map_err(|_| not_offered())?;
+        let mut headers = self.headers();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let reference = key.map(Self::reference);
+        let reference = reference.and_then(|reference| HeaderValue::try_from(reference).ok());
+        headers.extend(reference.map(|id| (HeaderName::from_static("x-request-id"), id)));
+        let request = Request { method: Method::POST, path, query: None, headers, body: Some(body) };
+        self.http.send(call, request).await
     }
 
     fn headers(&self) -> HeaderMap {

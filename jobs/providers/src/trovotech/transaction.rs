@@ -1,8 +1,8 @@
 //! Payments on Bantu, a Stellar network, that the vendor builds and we are asked to sign: decoded,
 //! compared with what we asked for, and only then signed. What cannot be compared is refused.
 //!
-//! Nothing calls this yet: it belongs to the two-phase API, which is off until the vendor answers.
-//! It is here because signing what the server chose, unread, would let the server choose who is paid.
+//! Signing what the server chose, unread, would let the server choose who is paid. `ledger` hands the
+//! signed envelope in; the vendor's two-phase API, which builds them, is off until the vendor answers.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -146,13 +146,15 @@ pub enum Mismatch {
     TimeBounds,
 }
 
-/// A signed payment, both fields in base64.
+/// A signed payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedPayment {
-    /// The envelope with our signature as its only one, as XDR.
+    /// The envelope with our signature as its only one: XDR in base64.
     pub envelope: String,
-    /// The 64 bytes of the signature alone.
+    /// The 64 bytes of the signature alone, in base64.
     pub signature: String,
+    /// What the ledger will know it by, lower hex.
+    pub hash: String,
 }
 
 impl UnsignedPayment {
@@ -242,7 +244,8 @@ impl UnsignedPayment {
     /// Signs it for the network of `network_passphrase`. Only after [`UnsignedPayment::check`].
     #[must_use]
     pub fn sign(&self, seed: &Seed, network_passphrase: &str) -> SignedPayment {
-        let signature = seed.sign(&self.hash(network_passphrase));
+        let hash = self.hash(network_passphrase);
+        let signature = seed.sign(&hash);
         let public_key = seed.public_key();
         // The end of the public key: tells a validator which signer to try.
         let [.., a, b, c, d] = public_key;
@@ -254,7 +257,11 @@ impl UnsignedPayment {
             &signature,
         ]
         .concat();
-        SignedPayment { envelope: STANDARD.encode(envelope), signature: STANDARD.encode(signature) }
+        SignedPayment {
+            envelope: STANDARD.encode(envelope),
+            signature: STANDARD.encode(signature),
+            hash: hex::encode(hash),
+        }
     }
 }
 

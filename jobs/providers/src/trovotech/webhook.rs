@@ -1,7 +1,8 @@
 //! TrovoTech's deliveries: header `X-TrovoTech-Signature`, the lower hex HMAC-SHA256 over the raw body,
 //! without prefix, timestamp or event id. Body: `{event_type, data}`.
 //!
-//! `token.minted` is the provider's word only; what counts is the ledger, so its report is pending.
+//! `token.minted` and `payout.completed` are the provider's word only; what counts is the ledger, so
+//! their reports are pending. `event` reads all that an event says.
 
 use payfleet_core::provider::{Progress, Report};
 
@@ -28,7 +29,16 @@ pub(crate) fn parse(body: &[u8]) -> Result<ParsedEvent, ParseError> {
         Some(id) => key_of(&[&event_type, id, &mark]),
         None => key_of_body(body),
     };
-    let report = data.filter(|_| event_type == "token.minted").and_then(minted);
+    let report = data.and_then(|data| match event_type.as_str() {
+        "token.minted" => report(data, "token_id", &event_type, Progress::Pending),
+        "payout.completed" => report(data, "payout_id", &event_type, Progress::Pending),
+        "payout.failed" => {
+            // The provider's reason is left out: it may name people.
+            let progress = Progress::Failed { reason: event_type.clone() };
+            report(data, "payout_id", &event_type, progress)
+        }
+        _ => None,
+    });
     Ok(ParsedEvent {
         event_key,
         event_type: type_of(&event_type),
@@ -40,11 +50,11 @@ pub(crate) fn parse(body: &[u8]) -> Result<ParsedEvent, ParseError> {
     })
 }
 
-fn minted(data: &Object<'_>) -> Option<Report> {
+fn report(data: &Object<'_>, id: &str, event_type: &str, progress: Progress) -> Option<Report> {
     Some(Report {
-        provider_ref: data.filled("token_id")?,
-        progress: Progress::Pending,
-        raw_status: "token.minted".to_owned(),
+        provider_ref: data.filled(id)?,
+        progress,
+        raw_status: event_type.to_owned(),
         money: None,
         destination: data.filled("investor_wallet"),
         network: None,

@@ -7,6 +7,9 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::distribution::Revenue;
+use super::telemetry::Reading;
+
 /// `POST /token/mint`.
 #[derive(Serialize)]
 pub(super) struct Mint<'a> {
@@ -45,6 +48,80 @@ impl<'a> Mint<'a> {
             investor_wallet: &share.wallet,
             fraction_owned: number(share.percent.value())?,
             invest_amount: number(share.invested.amount())?,
+        })
+    }
+}
+
+/// `POST /wallet/create`.
+#[derive(Serialize)]
+pub(super) struct CreateWallet<'a> {
+    pub(super) issuer_id: &'a str,
+    pub(super) investor_email: &'a str,
+    pub(super) investor_name: &'a str,
+    pub(super) kyc_verified: bool,
+}
+
+/// `POST /payout/distribute`.
+#[derive(Serialize)]
+pub(super) struct Distribute<'a> {
+    issuer_id: &'a str,
+    token_ids: &'a [String],
+    total_amount: Box<RawValue>,
+    period: &'a str,
+    description: &'a str,
+}
+
+impl<'a> Distribute<'a> {
+    pub(super) fn of(revenue: &Revenue<'a>, issuer_id: &'a str) -> Option<Self> {
+        Some(Self {
+            issuer_id,
+            token_ids: revenue.token_ids,
+            total_amount: number(revenue.total.amount())?,
+            period: revenue.period,
+            description: revenue.description,
+        })
+    }
+}
+
+/// `POST /telemetry/sync`.
+#[derive(Serialize)]
+pub(super) struct SyncTelemetry<'a> {
+    asset_id: &'a str,
+    telemetry_data: TelemetryData<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TelemetryData<'a> {
+    battery_level: Box<RawValue>,
+    kilometers: Box<RawValue>,
+    status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<Location>,
+    timestamp: &'a str,
+}
+
+#[derive(Serialize)]
+struct Location {
+    lat: Box<RawValue>,
+    lng: Box<RawValue>,
+}
+
+impl<'a> SyncTelemetry<'a> {
+    pub(super) fn of(reading: &'a Reading) -> Option<Self> {
+        let location = match reading.location {
+            Some((lat, lng)) => Some(Location { lat: number(lat)?, lng: number(lng)? }),
+            None => None,
+        };
+        Some(Self {
+            asset_id: &reading.asset_id,
+            telemetry_data: TelemetryData {
+                battery_level: number(reading.battery_level)?,
+                kilometers: number(reading.kilometers)?,
+                status: &reading.status,
+                location,
+                timestamp: &reading.timestamp,
+            },
         })
     }
 }

@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::distributions::{Distribute, Holder, Payout, Telemetry};
+use super::ledger::{Entry, Ledger};
 use crate::sandbox::{Fault, Happened, Journal, Notice};
 
 /// `POST /token/mint`.
@@ -71,6 +73,9 @@ struct Token {
 enum Line {
     Token(Token),
     Wallet(Investor),
+    Payout(Payout),
+    Reading { asset_id: String, reading: serde_json::Map<String, Value> },
+    Transaction(Entry),
     Delivered { notice: String },
 }
 
@@ -82,8 +87,16 @@ pub(super) struct Book {
     by_transaction: HashMap<String, usize>,
     /// Investors by their wallet's address.
     wallets: HashMap<String, Investor>,
+    payouts: Vec<Payout>,
+    /// How many readings there are.
+    readings: usize,
+    pub(super) ledger: Ledger,
     /// Tokens whose minting is not told yet.
     open: Vec<usize>,
+    /// Wallets that are not told of yet.
+    new_wallets: Vec<String>,
+    /// Payouts before this one are told.
+    first_open_payout: usize,
     told: HashSet<String>,
 }
 
@@ -96,6 +109,11 @@ impl Book {
             tokens: Vec::new(),
             by_transaction: HashMap::new(),
             wallets: HashMap::new(),
+            payouts: Vec::new(),
+            readings: 0,
+            ledger: Ledger::default(),
+            new_wallets: Vec::new(),
+            first_open_payout: 0,
             open: Vec::new(),
             told: HashSet::new(),
         };
@@ -103,8 +121,12 @@ impl Book {
             match line {
                 Line::Token(token) => book.keep(token),
                 Line::Wallet(investor) => {
+                    book.new_wallets.push(investor.address());
                     book.wallets.insert(investor.address(), investor);
                 }
+                Line::Payout(payout) => book.payouts.push(payout),
+                Line::Reading { .. } => book.readings = book.readings.saturating_add(1),
+                Line::Transaction(entry) => book.ledger.keep(entry),
                 Line::Delivered { notice } => {
                     book.told.insert(notice);
                 }
@@ -163,6 +185,7 @@ impl Book {
         let is_new = !self.wallets.contains_key(&address);
         if is_new {
             self.journal.append(&Line::Wallet(investor.clone()))?;
+            self.new_wallets.push(address.clone());
             self.wallets.insert(address.clone(), investor);
         }
         Ok((wallet(&address), is_new))
@@ -172,12 +195,58 @@ impl Book {
         self.wallets.contains_key(address).then(|| wallet(address))
     }
 
+    /// Splits a revenue, always anew.
+    pub(super) fn distribute(
+        &mut self,
+        asked: Distribute,
+        reference: &str,
+        fault: Option<&Fault>,
+        now: Timestamp,
+    ) -> Result<Value, Refusal> {
+        let holder = |id: &str| {
+            let token = self.tokens.iter().find(|token| token.id() == id)?;
+            let (token_id, wallet) = (token.id(), token.wallet.clone());
+            Some(Holder { token_id, wallet, percent: token.percent })
+        };
+        let (wrong, succeeds) = (fault == Some(&Fault::WrongAmount), !matches!(fault, Some(Fault::Ends(_))));
+        let number = self.payouts.len();
+        let payout = asked.split(number, reference, holder, wrong, succeeds, now.unix_ms())?;
+        self.journal.append(&Line::Payout(payout.clone())).map_err(|_| Refusal::NoRecord)?;
+        let answer = payout.answer();
+        self.payouts.push(payout);
+        Ok(answer)
+    }
+
+    /// Keeps a reading, and says where.
+    pub(super) fn read(&mut self, telemetry: Telemetry) -> anyhow::Result<Value> {
+        let Telemetry { asset_id, telemetry_data: reading } = telemetry;
+        let uri = format!("bantu://telemetry/{asset_id}/{}", self.readings);
+        self.journal.append(&Line::Reading { asset_id, reading })?;
+        self.readings = self.readings.saturating_add(1);
+        Ok(json!({ "uri": uri }))
+    }
+
+    /// Takes a transaction into the ledger.
+    pub(super) fn enter(&mut self, entry: Entry) -> anyhow::Result<()> {
+        self.journal.append(&Line::Transaction(entry.clone()))?;
+        self.ledger.keep(entry);
+        Ok(())
+    }
+
     pub(super) fn tokens(&self) -> Value {
         self.tokens.iter().map(Token::listed).collect()
     }
 
     /// The transaction, once it is in the ledger.
     pub(super) fn transaction(&self, hash: &str, now: Timestamp) -> Option<Value> {
+        if let Some(entry) = self.ledger.show(hash) {
+            return Some(entry);
+        }
+        let is_due = |created_ms: i64| now.unix_ms().saturating_sub(created_ms) >= self.settle_after_ms;
+        if let Some(payout) = self.payouts.iter().find(|payout| payout.transaction() == hash) {
+            let shown = json!({ "hash": hash, "successful": payout.succeeds(), "ledger": 0 });
+            return is_due(payout.created_ms).then_some(shown);
+        }
         let token = self.tokens.get(*self.by_transaction.get(hash)?)?;
         let closed = token.is_in_ledger(self.settle_after_ms, now);
         closed.then(|| json!({ "hash": hash, "successful": token.succeeds, "ledger": token.number }))
@@ -199,7 +268,18 @@ impl Book {
             }
             .to_owned(),
         };
-        self.tokens.iter().map(happened).collect()
+        let mut effects: Vec<Happened> = self.tokens.iter().map(happened).collect();
+        for payout in &self.payouts {
+            let is_due = now.unix_ms().saturating_sub(payout.created_ms) >= self.settle_after_ms;
+            effects.extend(payout.effects(match (is_due, payout.succeeds()) {
+                (false, _) => "submitted",
+                (true, true) => "completed",
+                (true, false) => "failed",
+            }));
+        }
+        effects.extend(self.ledger.effects());
+        effects.sort_by_key(|effect| effect.at);
+        effects
     }
 
     /// `token.minted`, once for each token that is in the ledger.
@@ -216,6 +296,22 @@ impl Book {
             }
             false
         });
+        for address in self.new_wallets.drain(..) {
+            if let Some(payload) = self.wallets.get(&address).map(Investor::event)
+                && told.insert(address.clone())
+            {
+                notices.push(Notice { id: address, url: None, payload });
+            }
+        }
+        // Equally long under way, so they end in the order in which they began.
+        while let Some(payout) = self.payouts.get(self.first_open_payout)
+            && now.unix_ms().saturating_sub(payout.created_ms) >= *settle_after_ms
+        {
+            self.first_open_payout = self.first_open_payout.saturating_add(1);
+            if told.insert(payout.id()) {
+                notices.push(Notice { id: payout.id(), url: None, payload: payout.event() });
+            }
+        }
         notices
     }
 
@@ -281,17 +377,27 @@ impl Investor {
         let key: [u8; 32] = Sha256::digest(format!("wallet {}", self.investor_email)).into();
         stellar_strkey::ed25519::PublicKey(key).to_string().as_str().to_owned()
     }
+
+    fn event(&self) -> String {
+        let trustee_ref = hash_of(&self.address()).get(..12).map(str::to_owned);
+        let data = json!({
+            "wallet_address": self.address(),
+            "trustee_ref": trustee_ref,
+            "user_email": self.investor_email,
+        });
+        json!({ "event_type": "wallet.created", "data": data }).to_string()
+    }
 }
 
 fn wallet(address: &str) -> Value {
     json!({ "wallet_address": address, "balance": 0, "trustee_ref": hash_of(address).get(..12) })
 }
 
-fn hash_of(text: &str) -> String {
+pub(super) fn hash_of(text: &str) -> String {
     hex::encode(Sha256::digest(text))
 }
 
-fn time_of(ms: i64) -> String {
+pub(super) fn time_of(ms: i64) -> String {
     let seconds = Timestamp::from_unix_ms(ms).unix_s().saturating_mul(1000);
     OffsetDateTime::from(Timestamp::from_unix_ms(seconds)).format(&Rfc3339).unwrap_or_default()
 }
@@ -301,8 +407,7 @@ fn decimal(raw: &RawValue) -> Option<Decimal> {
     parse_plain_decimal(raw.get()).ok()
 }
 
-/// The amount as a JSON number. Good enough for a list nobody computes with: our client takes no
-/// amounts from it.
-fn number(amount: Decimal) -> Value {
+/// The amount as a JSON number: exact to fifteen digits, which is more than a sandbox is asked for.
+pub(super) fn number(amount: Decimal) -> Value {
     serde_json::from_str(&amount.normalize().to_string()).unwrap_or(Value::Null)
 }

@@ -1,20 +1,24 @@
-//! TrovoTech as a server, with the Bantu ledger behind it: wallets, mints, the token list, and
-//! transactions that enter the ledger after a while.
+//! TrovoTech as a server, with the Bantu ledger behind it: wallets, mints, the token list,
+//! distributions, telemetry, and transactions that enter the ledger after a while.
 //!
 //! As with the real one nothing makes a mint idempotent: the same request twice is two tokens.
 
 mod book;
+mod distributions;
+mod horizon;
+mod ledger;
 
 use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use book::{Book, Investor, Mint, Refusal};
+use distributions::{Distribute, Telemetry};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,9 +26,6 @@ use subtle::ConstantTimeEq;
 
 use crate::sandbox::{Actor, Fault, Happened, Notice, Options, Signed, locked};
 use crate::signature::hmac_sha256_hex;
-
-/// What its ledger calls itself.
-const PASSPHRASE: &str = "Bantu Testnet ; January 2022";
 
 /// A sandbox of TrovoTech.
 pub(crate) struct TrovoTech {
@@ -57,11 +58,7 @@ impl TrovoTech {
     }
 
     fn mint(&self, mint: Mint, reference: &str, fault: Option<&Fault>) -> Response {
-        match locked(&self.book).mint(mint, reference, fault, self.options.now()) {
-            Ok(token) => Json(token).into_response(),
-            Err(Refusal::Invalid(what)) => refused(StatusCode::UNPROCESSABLE_ENTITY, what),
-            Err(Refusal::NoRecord) => (StatusCode::INTERNAL_SERVER_ERROR, "no record").into_response(),
-        }
+        answered(locked(&self.book).mint(mint, reference, fault, self.options.now()))
     }
 
     /// A second wallet of one investor is the first one, with 200 instead of 201.
@@ -80,15 +77,28 @@ impl TrovoTech {
         }
     }
 
-    /// As Horizon answers; a transaction that is not in the ledger yet is as unknown as any other.
-    fn transaction(&self, hash: &str) -> Response {
-        if let Some(transaction) = locked(&self.book).transaction(hash, self.options.now()) {
-            return Json(transaction).into_response();
-        }
-        let problem = json!({ "title": "Resource Missing", "status": 404 });
-        let headers = [(CONTENT_TYPE, "application/problem+json")];
-        (StatusCode::NOT_FOUND, headers, problem.to_string()).into_response()
+    fn distribute(&self, asked: Distribute, reference: &str, fault: Option<&Fault>) -> Response {
+        answered(locked(&self.book).distribute(asked, reference, fault, self.options.now()))
     }
+
+    fn sync(&self, telemetry: Telemetry) -> Response {
+        if telemetry.asset_id.is_empty() {
+            return refused(StatusCode::UNPROCESSABLE_ENTITY, "asset_id is required");
+        }
+        answered(locked(&self.book).read(telemetry).map_err(|_| Refusal::NoRecord))
+    }
+}
+
+fn answered(result: Result<Value, Refusal>) -> Response {
+    match result {
+        Ok(answer) => Json(answer).into_response(),
+        Err(Refusal::Invalid(what)) => refused(StatusCode::UNPROCESSABLE_ENTITY, what),
+        Err(Refusal::NoRecord) => (StatusCode::INTERNAL_SERVER_ERROR, "no record").into_response(),
+    }
+}
+
+fn reference(headers: &HeaderMap) -> &str {
+    headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default()
 }
 
 fn refused(status: StatusCode, message: &str) -> Response {
@@ -100,8 +110,13 @@ impl Actor for TrovoTech {
         type Me = State<Arc<TrovoTech>>;
         type Played = Extension<Option<Fault>>;
         let mint = async |State(me): Me, Extension(fault): Played, headers: HeaderMap, body: Bytes| {
-            let reference = headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
-            me.authorized(&headers, &body, |mint| me.mint(mint, reference, fault.as_ref()))
+            me.authorized(&headers, &body, |mint| me.mint(mint, reference(&headers), fault.as_ref()))
+        };
+        let distribute = async |State(me): Me, Extension(fault): Played, headers: HeaderMap, body: Bytes| {
+            me.authorized(&headers, &body, |asked| me.distribute(asked, reference(&headers), fault.as_ref()))
+        };
+        let sync = async |State(me): Me, headers: HeaderMap, body: Bytes| {
+            me.authorized(&headers, &body, |telemetry| me.sync(telemetry))
         };
         let create_wallet = async |State(me): Me, headers: HeaderMap, body: Bytes| {
             me.authorized(&headers, &body, |investor| me.create_wallet(investor))
@@ -112,15 +127,14 @@ impl Actor for TrovoTech {
         let tokens = async |State(me): Me, headers: HeaderMap| {
             me.authorized(&headers, b"", |_: Value| Json(locked(&me.book).tokens()).into_response())
         };
-        let transaction = async |State(me): Me, Path(hash): Path<String>| me.transaction(&hash);
-        let root = async || Json(json!({ "network_passphrase": PASSPHRASE, "core_version": "sandbox" }));
         Router::new()
             .route("/token/mint", post(mint))
             .route("/wallet/create", post(create_wallet))
             .route("/wallet/{address}", get(wallet))
             .route("/tokens/my", get(tokens))
-            .route("/transactions/{hash}", get(transaction))
-            .route("/", get(root))
+            .route("/payout/distribute", post(distribute))
+            .route("/telemetry/sync", post(sync))
+            .merge(horizon::routes())
             .with_state(self)
     }
 
