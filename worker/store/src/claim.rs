@@ -36,6 +36,8 @@ pub enum Claim {
     Parked {
         /// Why.
         reason: String,
+        /// Since when, in milliseconds before now.
+        for_ms: u64,
     },
     /// A backoff or a `Retry-After` is running. Nothing was changed.
     NotYet {
@@ -84,6 +86,7 @@ struct LockedRow {
     version: i64,
     parked_reason: Option<String>,
     wait_ms: i64,
+    unchanged_ms: i64,
 }
 
 impl Store {
@@ -116,7 +119,7 @@ async fn claim(connection: &mut PgConnection, request: &ClaimRequest<'_>) -> Res
     }
     let moved = operation.state != before || look_now;
     if let Some(reason) = row.parked_reason.filter(|_| !request.redrive && !moved) {
-        return Ok(Claim::Parked { reason });
+        return Ok(Claim::Parked { reason, for_ms: u64::try_from(row.unchanged_ms).unwrap_or(0) });
     }
     let waits = matches!(operation.state, State::Retrying { .. } | State::InDoubt { .. });
     if waits && row.wait_ms > 0 && !moved && !request.redrive {
@@ -183,7 +186,8 @@ async fn insert(
 async fn lock(connection: &mut PgConnection, id: OperationId) -> Result<Option<LockedRow>, StoreError> {
     let row = sqlx::query!(
         "/* operation_lock */ SELECT id, tenant, account, request, state_data, request_hash, version, parked_reason,
-             COALESCE((EXTRACT(EPOCH FROM not_before - now()) * 1000)::bigint, 0) AS \"wait_ms!\"
+             COALESCE((EXTRACT(EPOCH FROM not_before - now()) * 1000)::bigint, 0) AS \"wait_ms!\",
+             (EXTRACT(EPOCH FROM now() - updated_at) * 1000)::bigint AS \"unchanged_ms!\"
          FROM operations WHERE id = $1 FOR UPDATE",
         id.as_uuid(),
     )
@@ -201,6 +205,7 @@ async fn lock(connection: &mut PgConnection, id: OperationId) -> Result<Option<L
         version: row.version,
         parked_reason: row.parked_reason,
         wait_ms: row.wait_ms,
+        unchanged_ms: row.unchanged_ms,
     }))
 }
 

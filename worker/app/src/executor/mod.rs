@@ -30,6 +30,11 @@ use schedule::Schedule;
 /// How many steps one job may take: open, call, confirm, and one to spare. More means a loop.
 const MOST_STEPS: usize = 6;
 
+/// Within this the dead letter of an operation that was parked has been archived, if there is one.
+const LETTER_WITHIN_MS: u64 = 30_000;
+/// How often it is looked for meanwhile.
+const LETTER_LOOK: Duration = Duration::from_secs(2);
+
 /// Runs operations.
 #[derive(Clone)]
 pub struct Executor {
@@ -89,7 +94,7 @@ impl Executor {
         };
         let claimed = match self.store.claim(&request).await? {
             Claim::Claimed(claimed) => claimed,
-            Claim::Parked { reason } => return self.still_parked(advance, &reason).await,
+            Claim::Parked { reason, for_ms } => return self.still_parked(advance, &reason, for_ms).await,
             Claim::NotYet { ms } => {
                 let reason = "a backoff is running".to_owned();
                 return Ok(Outcome::Defer { delay: Duration::from_millis(ms), reason });
@@ -121,11 +126,23 @@ impl Executor {
 
     /// A parked operation must have a dead letter: the worker that parked it may have died before its
     /// job did.
-    async fn still_parked(&self, advance: &Advance, reason: &str) -> Result<Outcome, StoreError> {
+    async fn still_parked(
+        &self,
+        advance: &Advance,
+        reason: &str,
+        for_ms: u64,
+    ) -> Result<Outcome, StoreError> {
         let id = advance.operation_id;
         tracing::info!(operation.id = %id, "The operation is parked: {reason}");
         if self.store.has_dead_letter(id).await? {
             return Ok(Outcome::Done { then: Vec::new() });
+        }
+        if for_ms < LETTER_WITHIN_MS {
+            // It is on its way: dead in Redis, and not archived yet.
+            return Ok(Outcome::Defer {
+                delay: LETTER_LOOK,
+                reason: "its dead letter is on its way".to_owned(),
+            });
         }
         Ok(dead(OutcomeClass::Terminal.as_str(), "parked", reason))
     }
