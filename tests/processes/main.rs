@@ -3,3 +3,4 @@
 mod dev;
 mod seen;
 mod servers;
+mod worker;

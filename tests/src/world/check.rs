@@ -42,6 +42,15 @@ impl World {
             }
         }
         assert!(settled <= effects.len(), "more settled than happened");
+        // References come from our keys, so a fresh key on a retry would pass the count above; an
+        // operation can still not account for more than one effect.
+        let tried = self.rows(kind).await.into_iter().filter(|(_, state, _)| state != "requested").count();
+        assert!(
+            effects.len() <= tried + self.strangers,
+            "{} effects of {tried} {}s",
+            effects.len(),
+            kind.as_str()
+        );
     }
 
     async fn rows(&self, kind: OperationKind) -> Vec<(String, String, Option<String>)> {
@@ -53,6 +62,16 @@ impl World {
             .expect("operations");
         connection.close().await.expect("a clean end");
         rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
+    }
+
+    /// How many steps of operations each worker has written.
+    pub async fn claims_by_worker(&self) -> BTreeMap<String, i64> {
+        let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
+        let rows = sqlx::query("SELECT worker, count(*) FROM operation_history GROUP BY worker")
+            .fetch_all(&mut connection)
+            .await
+            .expect("the history");
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     }
 
     /// Asserts that an operation ended in `state`.

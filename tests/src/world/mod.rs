@@ -68,6 +68,8 @@ pub struct World {
     pub queue: Queue,
     /// The Redis of this World.
     pub redis: RedisServer,
+    /// Effects that a test made at a provider behind the fleet's back.
+    pub strangers: usize,
     /// The Postgres of this World, if it has one of its own.
     pub postgres: Option<PostgresServer>,
     setup: Setup,
@@ -117,6 +119,7 @@ impl World {
             redis,
             postgres,
             workers: Vec::new(),
+            strangers: 0,
             parked_webhooks: AtomicBool::new(false),
             stop_producer,
             producer: Some(producer),

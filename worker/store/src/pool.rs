@@ -19,6 +19,10 @@ pub struct Store {
 /// # Errors
 /// [`StoreError::InvalidUrl`].
 pub fn check_database_url(url: &str) -> Result<(), StoreError> {
+    // The parser takes any scheme.
+    if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+        return Err(StoreError::InvalidUrl(sqlx::Error::Configuration("another scheme".into())));
+    }
     PgConnectOptions::from_str(url).map(|_| ()).map_err(StoreError::InvalidUrl)
 }
 
