@@ -124,3 +124,28 @@ async fn a_worker_asked_to_stop_finishes_what_it_holds_and_exits_with_success() 
     world.finish().await;
     assert!(next.stop().await.success());
 }
+
+#[tokio::test]
+async fn a_worker_that_was_stopped_past_its_lease_changes_nothing_when_it_comes_back() {
+    let mut world = World::with(Setup { workers: 0, ..Setup::default() }).await;
+    world.providers.plan(&world.providers.heleket, PAYOUT, 1, json!("hold_after_effect")).await;
+    let zombie = world.worker_process("zombie").await;
+    let id = world.api.payout("order-1", "15.5").await.accepted();
+    world.providers.held(&world.providers.heleket, 1).await;
+    zombie.signal(payfleet::servers::Signal::STOP);
+    world.providers.release(&world.providers.heleket).await;
+    world.add_worker();
+    world
+        .until("the new owner settles the payout", async |world| {
+            world.store.operation(id).await.unwrap().is_some_and(|view| view.state.name() == "settled")
+        })
+        .await;
+    zombie.signal(payfleet::servers::Signal::CONT);
+    world.until("its answer is kept as evidence", async |world| world.evidence_count().await == 1).await;
+    world.run_until_idle().await;
+    world.assert_state(id, "settled").await;
+    assert_eq!(world.store.open_discrepancies().await.unwrap(), 0);
+    assert_eq!(world.providers.effects(&world.providers.heleket).await.len(), 1);
+    assert!(zombie.stop().await.success(), "{}", zombie.last_words());
+    world.finish().await;
+}

@@ -74,6 +74,15 @@ impl World {
         rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     }
 
+    /// How many answers of calls came after their claim had passed on.
+    pub async fn evidence_count(&self) -> i64 {
+        let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
+        sqlx::query_scalar("SELECT count(*) FROM inbox WHERE event ->> 'event' = 'evidence'")
+            .fetch_one(&mut connection)
+            .await
+            .expect("the inbox")
+    }
+
     /// Asserts that an operation ended in `state`.
     pub async fn assert_state(&self, id: payfleet_core::OperationId, state: &str) {
         let view = self.store.operation(id).await.expect("Postgres").expect("the operation");
