@@ -8,7 +8,7 @@ NEWEST := $(shell printf '%s\n' "$(LINT_VERSION)" "$(RUSTC_VERSION)" | sort -V |
 DENY_WARNINGS := $(if $(filter $(NEWEST),$(LINT_VERSION)),-- -D warnings)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test fmt fmt-check lint deny sql sql-check demo bench-queue
+.PHONY: help install run test test-full fmt fmt-check lint deny sql sql-check demo bench-queue
 
 help: ## Says what each target does.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -23,6 +23,9 @@ run: install ## Builds the fleet and runs it: Redis, Postgres, sandboxes, produc
 test: install fmt-check sql-check lint deny ## Everything a change must pass.
 	cargo test --workspace
 	$(MAKE) --no-print-directory demo
+
+test-full: install ## The faults and the model of the queue at full length: about half an hour, beside make test.
+	PAYFLEET_FULL=1 PAYFLEET_CASES=10000 cargo test -p payfleet-tests --test queue -- faults:: model::
 
 demo: ## A finite demo: pays, mints, reconciles, and fails unless everything settled and balances.
 	cargo build -p payfleet -p payfleet-producer -p payfleet-worker

@@ -8,6 +8,7 @@ mod dedupe;
 mod durability;
 mod enqueue;
 mod expiry;
+mod faults;
 mod inspect;
 mod limits;
 mod limits_property;

@@ -1,0 +1,94 @@
+//! 45, 47: very many jobs die, or are due, at once.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use payfleet::servers::{AppendFsync, RedisOptions, RedisServer};
+use payfleet_core::JobId;
+use payfleet_queue::{Outcome, Settled, Settlement, TimeSource};
+
+use super::account::{Account, job_of_kind};
+use super::is_full;
+use super::process::WorkerProcess;
+use crate::world::{World, id, job_in};
+
+/// Long enough for a million jobs on a slow machine.
+const LONG: Duration = Duration::from_secs(20 * 60);
+
+async fn server() -> RedisServer {
+    let options = RedisOptions { appendfsync: AppendFsync::EverySec, ..RedisOptions::default() };
+    RedisServer::start(options).await.unwrap()
+}
+
+#[tokio::test]
+async fn jobs_that_die_by_the_thousand_hold_nobody_up_and_are_all_kept() {
+    let count = if is_full() { 100_000 } else { 5_000 };
+    let server = server().await;
+    let world = World::at(&server.url(), |config| config.time = TimeSource::Redis).await;
+    let mut account = Account::default();
+    let jobs: Vec<_> = (1..=count).map(|n| job_of_kind(&world, n, "die")).collect();
+    account.enqueue_all(&world.queue, &jobs).await;
+    let doomed = account.ids().clone();
+    let worker = WorkerProcess::start(&world, &server.url(), 64);
+    // Beside them, work that is well goes on.
+    for n in count + 1..=count + 100 {
+        account.enqueue(&world.queue, &job_of_kind(&world, n, "done")).await;
+    }
+    Account::until_idle_within(&world, LONG).await;
+    worker.stop().await;
+    let stats = world.stats().await;
+    assert_eq!((stats.dead, stats.done), (count, 100));
+
+    // As the archiver does it: read, keep, remove.
+    let mut archived = BTreeSet::new();
+    loop {
+        let dead = world.queue.dead(&world.name, 1_000).await.unwrap();
+        if dead.is_empty() {
+            break;
+        }
+        let ids: Vec<JobId> = dead.iter().map(|dead| dead.job.envelope.id).collect();
+        assert!(dead.iter().all(|dead| dead.failure.code == "hopeless"));
+        assert_eq!(world.queue.remove_dead(&world.name, &ids).await.unwrap(), ids.len() as u64);
+        archived.extend(ids);
+    }
+    assert_eq!(archived, doomed, "none is dropped");
+    // And the hot path is as free as before.
+    world.enqueue(&[job_in(&world.name, count * 2)]).await;
+    assert_eq!(world.take_one().await.lease.id, id(count * 2));
+}
+
+#[tokio::test]
+async fn jobs_that_are_all_due_at_once_drain_to_the_last() {
+    let count: u64 = if is_full() { 1_000_000 } else { 20_000 };
+    let server = server().await;
+    let mut world = World::at(&server.url(), |config| config.max_depth = 2_000_000).await;
+    for from in (1..=count).step_by(5_000) {
+        let jobs: Vec<_> = (from..from + 5_000)
+            .map(|n| {
+                let mut job = world.job(n);
+                job.delay_ms = 1_000 + n % 1_000;
+                job
+            })
+            .collect();
+        world.enqueue(&jobs).await;
+    }
+    assert_eq!(world.stats().await.delayed, count);
+    // An hour of outage goes by.
+    world.advance(Duration::from_hours(1)).await;
+
+    let mut left: BTreeSet<u64> = (1..=count).collect();
+    while !left.is_empty() {
+        let taken = world.queue.take(&world.name, "w", 1_000).await.unwrap();
+        assert!(!taken.jobs.is_empty() || taken.next_due_ms == Some(0), "{} are left", left.len());
+        let mut settlements = Vec::with_capacity(taken.jobs.len());
+        for leased in taken.jobs {
+            let n: u64 = leased.job.envelope.payload.get().parse().unwrap();
+            assert!(left.remove(&n), "job {n} came twice");
+            settlements.push(Settlement { lease: leased.lease, outcome: Outcome::done() });
+        }
+        let answers = world.queue.settle(&world.name, &settlements).await.unwrap();
+        assert!(answers.iter().all(|answer| *answer == Settled::Applied));
+    }
+    let stats = world.stats().await;
+    assert_eq!((stats.done, stats.ready, stats.delayed, stats.running), (count, 0, 0, 0));
+}

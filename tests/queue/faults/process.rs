@@ -1,0 +1,114 @@
+//! A worker process under the test's control.
+
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use payfleet_core::JobId;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::mpsc;
+
+use crate::world::World;
+
+/// No wait of these tests is longer, unless something hangs.
+pub(super) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What a handler said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    Begins(JobId),
+    Ends(JobId),
+}
+
+/// A worker process on a world's queue. It is killed when this is dropped.
+pub(super) struct WorkerProcess {
+    child: Child,
+    stdin: ChildStdin,
+    hears: mpsc::UnboundedReceiver<Said>,
+    /// Everything it was heard saying so far.
+    pub(super) said: Vec<Said>,
+}
+
+impl WorkerProcess {
+    /// Starts a worker that reaches Redis at `url`.
+    pub(super) fn start(world: &World, url: &str, concurrency: usize) -> Self {
+        let config = world.queue.config();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_queue-worker"));
+        command
+            .args([url, &config.prefix, world.name.as_str(), "child"])
+            .arg(concurrency.to_string())
+            .arg(config.lease.as_millis().to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let (heard, hears) = mpsc::unbounded_channel();
+        payfleet_process::spawn("listener", listen(child.stdout.take().unwrap(), heard));
+        Self { child, stdin, hears, said: Vec::new() }
+    }
+
+    /// The next thing it says; `None` once it has ended.
+    async fn next(&mut self) -> Option<Said> {
+        let said = self.hears.recv().await?;
+        self.said.push(said);
+        Some(said)
+    }
+
+    /// Listens until it has said all of this.
+    pub(super) async fn until_said(&mut self, all: &[Said]) {
+        let listen = async {
+            while !all.iter().all(|one| self.said.contains(one)) {
+                assert!(self.next().await.is_some(), "the worker process ended");
+            }
+        };
+        if tokio::time::timeout(PATIENCE, listen).await.is_err() {
+            panic!("the worker process never said {all:?}");
+        }
+    }
+
+    /// Lets jobs that wait go on.
+    pub(super) async fn go(&mut self) {
+        self.stdin.write_all(b"go\n").await.unwrap();
+    }
+
+    /// Listens until it ends by itself.
+    pub(super) async fn ended(&mut self) -> ExitStatus {
+        let end = async {
+            while self.next().await.is_some() {}
+            self.child.wait().await.unwrap()
+        };
+        tokio::time::timeout(PATIENCE, end).await.expect("the worker process ends")
+    }
+
+    /// Stops it as a service would; it must have run all the time and end well.
+    pub(super) async fn stop(mut self) -> Vec<Said> {
+        assert!(self.child.try_wait().unwrap().is_none(), "the worker process must outlive the fault");
+        self.stdin.write_all(b"stop\n").await.unwrap();
+        let status = self.ended().await;
+        assert!(status.success(), "{status}");
+        self.said
+    }
+}
+
+/// How often a worker has begun with this job.
+pub(super) fn times_begun(said: &[Said], id: JobId) -> usize {
+    said.iter().filter(|said| **said == Said::Begins(id)).count()
+}
+
+/// Listens all the time, so that a worker never waits for someone to hear it.
+async fn listen(stdout: ChildStdout, heard: mpsc::UnboundedSender<Said>) {
+    let mut lines = BufReader::new(stdout).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let mut words = line.split(' ');
+        let (what, id) = (words.next(), words.next().and_then(|id| id.parse().ok()));
+        let said = match (what, id) {
+            (Some("begin"), Some(id)) => Said::Begins(id),
+            (Some("end"), Some(id)) => Said::Ends(id),
+            _ => panic!("the worker process said {line:?}"),
+        };
+        if heard.send(said).is_err() {
+            return;
+        }
+    }
+}
