@@ -9,21 +9,29 @@ use tokio::net::TcpListener;
 use crate::bench::{Bench, SETTLE_MS, START_MS, accepted, key, mint, payout};
 
 /// An HTTP server of one trick: takes a request and answers with a status.
-struct Receiver(TcpListener);
+pub(crate) struct Receiver(TcpListener);
 
-struct Received {
+pub(crate) struct Received {
     head: String,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Receiver {
-    async fn start(bench: &Bench) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        bench.sandbox.deliver_to(&format!("http://{}/hooks", listener.local_addr().unwrap()));
-        Self(listener)
+    pub(crate) async fn bind() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
     }
 
-    async fn take(&self, status: &str) -> Received {
+    pub(crate) async fn start(bench: &Bench) -> Self {
+        let receiver = Self::bind().await;
+        bench.sandbox.deliver_to(&receiver.url());
+        receiver
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/hooks", self.0.local_addr().unwrap())
+    }
+
+    pub(crate) async fn take(&self, status: &str) -> Received {
         let (mut stream, _) = self.0.accept().await.unwrap();
         let mut bytes = Vec::new();
         let (head, start) = loop {
@@ -49,7 +57,7 @@ impl Received {
         lines.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    fn verify(&self, provider: Provider, secret: &str) -> Result<Verified, Rejected> {
+    pub(crate) fn verify(&self, provider: Provider, secret: &str) -> Result<Verified, Rejected> {
         let header = |name: &str| self.header(name).map(str::as_bytes);
         let now = Timestamp::from_unix_ms(START_MS);
         let delivery = Delivery { provider, header: &header, body: &self.body, now };

@@ -1,7 +1,10 @@
 //! Stripe: what goes over the wire, what comes back, and what the sandbox makes of both.
 
+mod events;
+mod keys;
 mod line;
 mod plans;
+mod sandbox;
 mod wire;
 
 use std::num::NonZeroU32;

@@ -45,6 +45,8 @@ pub(crate) enum Fault {
     Hold,
     /// It happens, then waits for `POST /_release` to be answered.
     HoldAfterEffect,
+    /// It is held while it is being executed, its key in use: for providers with keys.
+    HoldInside,
     /// It happens with another amount than was asked for.
     WrongAmount,
     /// It happens and is answered with a status word nobody knows.
@@ -136,7 +138,8 @@ impl Faults {
         Some(plan.fault.clone())
     }
 
-    async fn hold(&self, path: &str) {
+    /// Waits, as a call that is held, until the next release.
+    pub(crate) async fn hold(&self, path: &str) {
         let mut releases = self.releases.subscribe();
         let now = *releases.borrow_and_update();
         self.held.send_modify(|held| held.push(path.to_owned()));
@@ -160,6 +163,7 @@ pub(super) async fn play(
     let path = request.uri().path().to_owned();
     let fault = faults.take(&path);
     request.extensions_mut().insert(fault.clone());
+    request.extensions_mut().insert(Arc::clone(&faults));
     let (answer, answered) = oneshot::channel();
     task(async move {
         let response = with_fault(fault, &faults, &path, &line, request, next).await;
@@ -211,7 +215,7 @@ async fn with_fault(
             return response;
         }
         // The handler's own part.
-        Fault::WrongAmount | Fault::UnknownStatus | Fault::Ends(_) => {}
+        Fault::HoldInside | Fault::WrongAmount | Fault::UnknownStatus | Fault::Ends(_) => {}
     }
     next.run(request).await
 }

@@ -12,13 +12,14 @@ mod line;
 mod outbox;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-pub(crate) use faults::Fault;
+pub(crate) use faults::{Fault, Faults};
 pub(crate) use journal::Journal;
 pub(crate) use outbox::{Notice, Signed};
 use payfleet_core::{Clock, Timestamp};
@@ -45,7 +46,12 @@ pub struct Options {
     pub secret: SecretString,
     /// Heleket's other key: balances, and webhooks about incoming payments.
     pub payment_key: SecretString,
-    /// What callers authenticate with (TrovoTech's bearer).
+    /// Signs Stripe's events of connected accounts; without one `secret` signs those too.
+    pub connect_secret: Option<SecretString>,
+    /// How many calls a second Stripe's sandbox takes by its clock before it answers 429; `None` takes
+    /// any number.
+    pub per_second: Option<NonZeroU32>,
+    /// What callers authenticate with (TrovoTech's and Stripe's bearer).
     pub api_key: SecretString,
     /// Who callers say they are (Heleket's merchant).
     pub merchant: String,
@@ -66,6 +72,8 @@ impl Options {
             webhook_url: None,
             secret: "sandbox-secret".into(),
             payment_key: "sandbox-payment-key".into(),
+            connect_secret: None,
+            per_second: None,
             api_key: "sandbox-api-key".into(),
             merchant: "sandbox-merchant".to_owned(),
             settle_after: Duration::ZERO,
@@ -109,6 +117,11 @@ pub(crate) trait Actor: Send + Sync + 'static {
 
     /// A webhook body with its signature, where this provider puts it.
     fn sign(&self, payload: String) -> Signed;
+
+    /// `notice` with the signature it needs; providers with several secrets choose by it.
+    fn sign_notice(&self, notice: &Notice) -> Signed {
+        self.sign(notice.payload.clone())
+    }
 
     /// Completes what a test asked to have sent into a payload of this provider.
     fn payload(&self, asked: String) -> String {
@@ -179,12 +192,12 @@ pub async fn start_trovotech(options: Options) -> anyhow::Result<Sandbox> {
     start(options, Arc::new(actor)).await
 }
 
-/// Starts a sandbox of Stripe. It has no API yet; it sends the events asked for by `POST /_emit`.
+/// Starts a sandbox of Stripe with Connect.
 ///
 /// # Errors
 /// As [`start_heleket`].
 pub async fn start_stripe(options: Options) -> anyhow::Result<Sandbox> {
-    let actor = stripe::sandbox::Stripe::new(options.clone());
+    let actor = stripe::sandbox::Stripe::open(options.clone())?;
     start(options, Arc::new(actor)).await
 }
 
@@ -231,7 +244,7 @@ async fn start(options: Options, actor: Arc<dyn Actor>) -> anyhow::Result<Sandbo
 
 async fn serve(listener: TcpListener, actor: Arc<dyn Actor>, target: outbox::Target) {
     let outbox = Arc::new(outbox::Outbox::new(target));
-    let faults = Arc::new(faults::Faults::default());
+    let faults = Arc::new(Faults::default());
     let api = Arc::clone(&actor)
         .routes()
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&faults), faults::play));

@@ -83,7 +83,7 @@ impl Outbox {
     async fn attempt(&self, actor: &Arc<dyn Actor>, notice: &Notice) -> bool {
         let Some(url) = locked(&self.target).clone().or_else(|| notice.url.clone()) else { return false };
         let (Some(client), Ok(_slot)) = (&self.client, self.slots.acquire().await) else { return false };
-        let Signed { header, body } = actor.sign(notice.payload.clone());
+        let Signed { header, body } = actor.sign_notice(notice);
         let mut headers =
             HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         if let Some((name, value)) = header

@@ -1,0 +1,117 @@
+//! Lists as Stripe pages them: newest first, by id, at most 100; searches; and members shown whole.
+
+use serde_json::{Value, json};
+
+use super::book::{Stored, member};
+use super::params::Params;
+use super::refused::Refused;
+use super::tx::Tx;
+
+/// What every list takes.
+const PAGING: &[&str] = &["limit", "starting_after", "ending_before", "created", "arrival_date"];
+
+/// One object, or Stripe's 404.
+pub(super) fn one(tx: &Tx<'_>, kind: &str, id: &str) -> Result<Value, Refused> {
+    Ok(tx.find(kind, id)?.value)
+}
+
+/// A page of the account's objects of one kind; `filters` are members that must be as given.
+pub(super) fn list(tx: &Tx<'_>, kind: &str, filters: &[&str], params: &Params) -> Result<Value, Refused> {
+    params.only(&[PAGING, filters].concat())?;
+    let matches = |stored: &&Stored| {
+        filters.iter().all(|name| params.text(name).is_none_or(|wanted| stored.text(name) == wanted))
+    };
+    let found = tx.of(tx.account.as_deref(), kind).into_iter().filter(matches).collect();
+    page(found, &format!("/v1/{kind}s"), params)
+}
+
+/// A page of `found`, which is oldest first.
+pub(super) fn page(found: Vec<&Stored>, url: &str, params: &Params) -> Result<Value, Refused> {
+    let limit = params.integer("limit")?.unwrap_or(10);
+    let limit = usize::try_from(limit).ok().filter(|limit| (1..=100).contains(limit)).ok_or_else(|| {
+        Refused::parameter("parameter_invalid_integer", "limit", "This value must be between 1 and 100.")
+    })?;
+    let mut newest_first: Vec<&Stored> = found
+        .into_iter()
+        .rev()
+        .filter(|stored| lies_in(stored, "created", params) && lies_in(stored, "arrival_date", params))
+        .collect();
+    let place = |name: &str, list: &[&Stored]| match params.text(name) {
+        None => Ok(None),
+        Some(id) => match list.iter().position(|stored| stored.id == id) {
+            Some(place) => Ok(Some(place)),
+            None => Err(Refused::parameter("resource_missing", name, &format!("No such object: '{id}'"))),
+        },
+    };
+    let mut has_more = false;
+    if let Some(before) = place("ending_before", &newest_first)? {
+        newest_first.truncate(before);
+        has_more = newest_first.len() > limit;
+        newest_first.drain(..newest_first.len().saturating_sub(limit));
+    } else {
+        if let Some(after) = place("starting_after", &newest_first)? {
+            newest_first.drain(..=after);
+        }
+        has_more |= newest_first.len() > limit;
+        newest_first.truncate(limit);
+    }
+    let data: Vec<&Value> = newest_first.iter().map(|stored| &stored.value).collect();
+    Ok(json!({ "object": "list", "data": data, "has_more": has_more, "url": url }))
+}
+
+/// `name[gte]`, `name[gt]`, `name[lte]`, `name[lt]` or `name` itself, in Unix seconds.
+fn lies_in(stored: &Stored, name: &str, params: &Params) -> bool {
+    let at = stored.number_of(name);
+    let bound = |op: &str| params.text(&format!("{name}{op}")).and_then(|text| text.parse::<i64>().ok());
+    bound("").is_none_or(|exact| at == exact)
+        && bound("[gte]").is_none_or(|from| at >= from)
+        && bound("[gt]").is_none_or(|from| at > from)
+        && bound("[lte]").is_none_or(|to| at <= to)
+        && bound("[lt]").is_none_or(|to| at < to)
+}
+
+/// `metadata['k']:'v'` and `member:'v'`, joined by AND. The real one lags behind; this one does not.
+pub(super) fn search(tx: &Tx<'_>, kind: &str, params: &Params) -> Result<Value, Refused> {
+    params.only(&["query", "limit", "page"])?;
+    let query = params.need("query")?;
+    let unreadable = || Refused::parameter("parameter_invalid", "query", "The query cannot be read.");
+    let clauses: Option<Vec<(&str, &str)>> = query
+        .split(" AND ")
+        .map(|clause| {
+            let (field, value) = clause.trim().split_once(':')?;
+            let value = value.trim_matches(|quote| quote == '\'' || quote == '"');
+            Some((field, value))
+        })
+        .collect();
+    let clauses = clauses.ok_or_else(unreadable)?;
+    let matches = |stored: &&Stored| {
+        clauses.iter().all(|(field, wanted)| {
+            let key = field.strip_prefix("metadata[").and_then(|rest| rest.strip_suffix(']'));
+            match key.map(|key| key.trim_matches(|quote| quote == '\'' || quote == '"')) {
+                Some(key) => member(stored.at("metadata"), key).as_str() == Some(wanted),
+                None => stored.text(field) == *wanted,
+            }
+        })
+    };
+    let found = tx.of(tx.account.as_deref(), kind).into_iter().rev().filter(matches);
+    let data: Vec<&Value> = found.take(100).map(|stored| &stored.value).collect();
+    let url = format!("/v1/{kind}s/search");
+    Ok(json!({ "object": "search_result", "data": data, "has_more": false, "next_page": null, "url": url }))
+}
+
+/// Shows members whole whose ids are shown otherwise: `latest_charge`, `data.customer`.
+pub(super) fn expand(tx: &Tx<'_>, body: &mut Value, paths: &[&str]) {
+    for path in paths {
+        let (first, rest) = path.split_once('.').map_or((*path, None), |(first, rest)| (first, Some(rest)));
+        let Some(member) = body.get_mut(first) else { continue };
+        if let Some(whole) = member.as_str().and_then(|id| tx.get(id)) {
+            *member = whole.value.clone();
+        }
+        if let Some(rest) = rest {
+            match member {
+                Value::Array(entries) => entries.iter_mut().for_each(|entry| expand(tx, entry, &[rest])),
+                member => expand(tx, member, &[rest]),
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The official libraries of the providers as clients of our sandboxes: whoever can be served by the
+//! sandbox can be served by the provider. Each library runs a script of its own language, which asserts.
+//!
+//! They are installed into the target directory, in pinned versions. Where Node or Python is missing the
+//! test says so loudly and shows nothing; with `CI=true` it fails instead.
+
+mod install;
+mod stripe;
