@@ -48,7 +48,7 @@ impl Engine {
     pub(crate) async fn work(self, url: &str, concurrency: usize, seen: Arc<Seen>) -> anyhow::Result<()> {
         match self {
             Self::Ours => ours::work(url, concurrency, seen).await,
-            Self::Lease => lease::work(url, concurrency, seen).await,
+            Self::Lease => lease::work(url, seen).await,
             Self::Stream => stream::work(url, concurrency, seen).await,
             Self::Stock => stock::work(url, concurrency, seen).await,
         }

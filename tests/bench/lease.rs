@@ -6,7 +6,6 @@ use std::sync::{Arc, LazyLock};
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, Pipeline};
-use tokio::sync::{Semaphore, mpsc};
 
 use crate::engine::connect;
 use crate::load::Plain;
@@ -109,19 +108,12 @@ async fn wait(redis: &mut MultiplexedConnection) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(crate) async fn work(url: &str, concurrency: usize, seen: Arc<Seen>) -> anyhow::Result<()> {
-    let mut redis = connect(url).await?;
-    load(&mut redis).await?;
+pub(crate) async fn work(url: &str, seen: Arc<Seen>) -> anyhow::Result<()> {
+    anyhow::ensure!(seen.is_instant(), "this loop runs its jobs inline");
+    load(&mut connect(url).await?).await?;
     let loops = (0..LOOPS).map(|_| {
         let (url, seen) = (url.to_owned(), Arc::clone(&seen));
-        payfleet_process::spawn("a lease loop", async move {
-            let redis = connect(&url).await?;
-            if seen.is_instant() {
-                work_inline(redis, seen).await
-            } else {
-                work_spawned(redis, concurrency / LOOPS, seen).await
-            }
-        })
+        payfleet_process::spawn("a lease loop", async move { work_inline(connect(&url).await?, seen).await })
     });
     for ended in futures::future::join_all(loops).await {
         ended??;
@@ -145,46 +137,6 @@ async fn work_inline(mut redis: MultiplexedConnection, seen: Arc<Seen>) -> anyho
         while let (Some(id), Some(payload)) = (fields.next(), fields.next()) {
             seen.handle_now(&payload);
             done.push(id);
-        }
-    }
-}
-
-/// Runs jobs on tasks of their own, acknowledging in batches what has ended.
-async fn work_spawned(
-    mut redis: MultiplexedConnection,
-    concurrency: usize,
-    seen: Arc<Seen>,
-) -> anyhow::Result<()> {
-    let slots = Arc::new(Semaphore::new(concurrency));
-    let (ended, mut outbox) = mpsc::unbounded_channel();
-    let mut acks = redis.clone();
-    payfleet_process::spawn("lease acks", async move {
-        let mut ids = Vec::new();
-        while outbox.recv_many(&mut ids, BATCH).await > 0 {
-            let mut pipe = redis::pipe();
-            add_done(&mut pipe, &ids);
-            let () = pipe.query_async(&mut acks).await.expect("Redis is there");
-            ids.clear();
-        }
-    });
-    loop {
-        drop(slots.acquire().await?);
-        let free = slots.available_permits().min(BATCH);
-        let mut pipe = redis::pipe();
-        add_take(&mut pipe, free);
-        let (batch,): (Batch,) = pipe.query_async(&mut redis).await?;
-        if batch.is_empty() {
-            wait(&mut redis).await?;
-        }
-        let mut fields = batch.into_iter();
-        while let (Some(id), Some(payload)) = (fields.next(), fields.next()) {
-            let slot = Arc::clone(&slots).acquire_owned().await?;
-            let (seen, ended) = (Arc::clone(&seen), ended.clone());
-            payfleet_process::spawn("a job", async move {
-                seen.handle(&payload).await;
-                drop(slot);
-                let _ = ended.send(id);
-            });
         }
     }
 }

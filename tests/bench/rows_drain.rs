@@ -87,7 +87,7 @@ pub(crate) async fn against_ourselves(
 
 /// `ten-ms`: jobs of 10 ms, 500 at a time.
 pub(crate) async fn ten_ms(bench: &Bench) -> anyhow::Result<Vec<Measured>> {
-    const ENGINES: [Engine; 4] = [Engine::Ours, Engine::Stream, Engine::Lease, Engine::Stock];
+    const ENGINES: [Engine; 3] = [Engine::Ours, Engine::Stream, Engine::Stock];
     let drain = async |engine| {
         let act = |orders: &mut crate::worker::Orders| orders.act = Act::TakeTenMs;
         bench.drain("ten-ms", engine, EverySec, Kind::default(), bench.jobs, act).await

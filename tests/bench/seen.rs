@@ -138,14 +138,13 @@ impl Seen {
 
 impl Tracked {
     fn start(&self, payload: &Payload) {
+        // The job that warmed things up has a number beyond them, and does not count.
+        let Some(run) = usize::try_from(payload.n).ok().and_then(|n| self.runs.get(n)) else { return };
+        run.fetch_add(1, Ordering::Relaxed);
         let now = monotonic_ns();
         let _ = self.first_ns.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
         self.last_ns.fetch_max(now, Ordering::Relaxed);
         self.latencies_ns.lock().expect("nobody panics here").push(now.saturating_sub(payload.sent_ns));
-        let run = usize::try_from(payload.n).ok().and_then(|n| self.runs.get(n));
-        if let Some(run) = run {
-            run.fetch_add(1, Ordering::Relaxed);
-        }
     }
 
     fn report(&self, ended: u64) -> Report {
