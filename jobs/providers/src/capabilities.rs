@@ -5,7 +5,7 @@
 
 use payfleet_core::provider::Provider;
 
-use crate::{heleket, stripe, trovotech};
+use crate::{heleket, stripe, tatum, trovotech};
 
 /// One provider's declaration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl Capabilities {
 #[must_use]
 pub const fn of(provider: Provider) -> Option<&'static Capabilities> {
     match provider {
-        Provider::Tatum => None,
+        Provider::Tatum => Some(&tatum::CAPABILITIES),
         Provider::Stripe => Some(&stripe::CAPABILITIES),
         Provider::Heleket => Some(&heleket::CAPABILITIES),
         Provider::TrovoTech => Some(&trovotech::CAPABILITIES),

@@ -3,13 +3,14 @@
 use payfleet_core::provider::Provider;
 
 use crate::client::{Client, ConfigError};
-use crate::{heleket, stripe, trovotech};
+use crate::{heleket, stripe, tatum, trovotech};
 
 /// The clients of the configured providers. Made once, shared by all handlers.
 #[derive(Debug)]
 pub struct Clients {
     heleket: Option<Client>,
     trovotech: Option<Client>,
+    tatum: Option<tatum::Client>,
     stripe: Option<stripe::Client>,
 }
 
@@ -25,8 +26,24 @@ impl Clients {
         Ok(Self {
             heleket: heleket.map(heleket::Client::new).transpose()?.map(Client::Heleket),
             trovotech: trovotech.map(trovotech::Client::new).transpose()?.map(Client::TrovoTech),
+            tatum: None,
             stripe: None,
         })
+    }
+
+    /// With Tatum, which has no effects: it watches, tells and broadcasts.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the setting.
+    pub fn with_tatum(mut self, config: tatum::Config) -> Result<Self, ConfigError> {
+        self.tatum = Some(tatum::Client::new(config)?);
+        Ok(self)
+    }
+
+    /// Tatum's client, where it is configured.
+    #[must_use]
+    pub fn tatum(&self) -> Option<&tatum::Client> {
+        self.tatum.as_ref()
     }
 
     /// Heleket's client, for what only Heleket offers.

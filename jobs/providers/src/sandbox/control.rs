@@ -9,7 +9,8 @@
 //! | `POST /_release` | lets them go |
 //! | `GET /_calls` | how often each path was called |
 //! | `POST /_emit` | sends a webhook of this provider with the given payload, rightly signed |
-//! | `GET /_deliveries` | `{"pending":0,"delivered":3}` |
+//! | `GET /_deliveries` | `{"pending":0,"delivered":3,"given_up":0}` |
+//! | `POST /_webhooks` | `{"copies":2,"hold":true}` sends each twice and keeps them all back; `{"hold":false,"reversed":true}` lets them go, the last first |
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::faults::{Faults, Plan};
-use super::outbox::{Notice, Outbox};
+use super::outbox::{Manner, Notice, Outbox};
 use super::{Actor, TICK};
 
 #[derive(Clone)]
@@ -40,6 +41,7 @@ pub(super) fn routes(actor: Arc<dyn Actor>, outbox: Arc<Outbox>, faults: Arc<Fau
         .route("/_calls", get(calls))
         .route("/_emit", post(emit))
         .route("/_deliveries", get(deliveries))
+        .route("/_webhooks", post(webhooks))
         .with_state(Control { actor, outbox, faults })
 }
 
@@ -86,11 +88,16 @@ async fn calls(State(control): State<Control>) -> Json<Value> {
 /// The payload is taken as it is written, so that a test can send any bytes.
 async fn emit(State(control): State<Control>, asked: String) -> StatusCode {
     let payload = control.actor.payload(asked);
-    control.outbox.send(&control.actor, Notice { id: String::new(), url: None, payload });
+    control.outbox.take(&control.actor, &Notice { id: String::new(), url: None, payload });
     StatusCode::ACCEPTED
 }
 
 async fn deliveries(State(control): State<Control>) -> Json<Value> {
-    let (pending, delivered) = control.outbox.counts();
-    Json(json!({ "pending": pending, "delivered": delivered }))
+    let (pending, delivered, given_up) = control.outbox.counts();
+    Json(json!({ "pending": pending, "delivered": delivered, "given_up": given_up }))
+}
+
+async fn webhooks(State(control): State<Control>, Json(manner): Json<Manner>) -> StatusCode {
+    control.outbox.deliver_so(&control.actor, manner);
+    StatusCode::NO_CONTENT
 }

@@ -8,6 +8,7 @@
 mod control;
 mod faults;
 mod journal;
+pub(crate) mod limits;
 mod line;
 mod outbox;
 
@@ -48,8 +49,7 @@ pub struct Options {
     pub payment_key: SecretString,
     /// Signs Stripe's events of connected accounts; without one `secret` signs those too.
     pub connect_secret: Option<SecretString>,
-    /// How many calls a second Stripe's sandbox takes by its clock before it answers 429; `None` takes
-    /// any number.
+    /// How many calls a second it takes by its clock before it answers 429; `None` takes any number.
     pub per_second: Option<NonZeroU32>,
     /// What callers authenticate with (TrovoTech's and Stripe's bearer).
     pub api_key: SecretString,
@@ -57,6 +57,9 @@ pub struct Options {
     pub merchant: String,
     /// How long a payout is in process, and until a transaction is in the ledger.
     pub settle_after: Duration,
+    /// How long a second of the provider's own schedule of deliveries takes. Without one, a webhook is
+    /// sent again soon, and for ever.
+    pub schedule_second: Option<Duration>,
     /// Whose time it goes by.
     pub clock: Arc<dyn Clock>,
 }
@@ -77,6 +80,7 @@ impl Options {
             api_key: "sandbox-api-key".into(),
             merchant: "sandbox-merchant".to_owned(),
             settle_after: Duration::ZERO,
+            schedule_second: None,
             clock,
         }
     }
@@ -132,6 +136,14 @@ pub(crate) trait Actor: Send + Sync + 'static {
     fn due(&self) -> Vec<Notice> {
         Vec::new()
     }
+
+    /// When the provider sends a webhook again that failed this often, if it does.
+    fn retry_after(&self, failures: u32) -> Option<Duration> {
+        Some(Duration::from_secs(1 << failures.min(12)))
+    }
+
+    /// A notice was sent and answered so, or not; it is sent again after `next`, if at all.
+    fn attempted(&self, _notice: &str, _status: Option<u16>, _next: Option<Duration>) {}
 
     /// A notice was answered with 2xx.
     fn delivered(&self, _notice: &str) {}
@@ -201,17 +213,18 @@ pub async fn start_stripe(options: Options) -> anyhow::Result<Sandbox> {
     start(options, Arc::new(actor)).await
 }
 
-/// Starts a sandbox of Tatum. It has no API yet; it sends the events asked for by `POST /_emit`.
+/// Starts a sandbox of Tatum and of the chains behind it.
 ///
 /// # Errors
 /// As [`start_heleket`].
 pub async fn start_tatum(options: Options) -> anyhow::Result<Sandbox> {
-    let actor = tatum::sandbox::Tatum::new(options.clone());
+    let actor = tatum::sandbox::Tatum::open(options.clone())?;
     start(options, Arc::new(actor)).await
 }
 
 async fn start(options: Options, actor: Arc<dyn Actor>) -> anyhow::Result<Sandbox> {
     let target = outbox::Target::new(Mutex::new(options.webhook_url.clone()));
+    let second = options.schedule_second;
     let (stop, stopping) = oneshot::channel();
     let (ended, stopped) = oneshot::channel();
     let (ready, listening) = oneshot::channel();
@@ -228,7 +241,7 @@ async fn start(options: Options, actor: Arc<dyn Actor>) -> anyhow::Result<Sandbo
             let _ = ready.send(addr);
             if let Ok(listener) = listener {
                 tokio::select! {
-                    () = serve(listener, actor, shared) => {}
+                    () = serve(listener, actor, shared, second) => {}
                     _ = stopping => {}
                 }
             }
@@ -242,8 +255,13 @@ async fn start(options: Options, actor: Arc<dyn Actor>) -> anyhow::Result<Sandbo
     Ok(Sandbox { addr, target, stop: Some(stop), stopped: Some(stopped) })
 }
 
-async fn serve(listener: TcpListener, actor: Arc<dyn Actor>, target: outbox::Target) {
-    let outbox = Arc::new(outbox::Outbox::new(target));
+async fn serve(
+    listener: TcpListener,
+    actor: Arc<dyn Actor>,
+    target: outbox::Target,
+    second: Option<Duration>,
+) {
+    let outbox = Arc::new(outbox::Outbox::new(target, second));
     let faults = Arc::new(Faults::default());
     let api = Arc::clone(&actor)
         .routes()
@@ -255,7 +273,7 @@ async fn serve(listener: TcpListener, actor: Arc<dyn Actor>, target: outbox::Tar
         loop {
             ticks.tick().await;
             for notice in actor.due() {
-                outbox.send(&actor, notice);
+                outbox.take(&actor, &notice);
             }
         }
     });

@@ -4,6 +4,7 @@
 //! Two templates: legacy (fields at the top) and enriched (fields under `data`). There is neither an
 //! event id nor a timestamp; one transfer is told by who watched it, where, and how far it has come.
 
+use super::transfer::Stage;
 use crate::json::Object;
 use crate::signature::hmac_sha512_base64;
 use crate::webhook::{ParseError, ParsedEvent, Rejected, Secrets, key_of, key_of_body, type_of};
@@ -45,16 +46,21 @@ fn key_of_transfer(event: &Object<'_>, transaction: &str) -> String {
         &what,
         &asset,
         &field("logIndex"),
-        stage(event),
+        match stage(event) {
+            Stage::Mempool => "mempool",
+            Stage::Confirmed => "confirmed",
+            Stage::Reorg => "reorg",
+        },
     ])
 }
 
-fn stage(event: &Object<'_>) -> &'static str {
+/// How far the event says that its transfer has come.
+pub(super) fn stage(event: &Object<'_>) -> Stage {
     if event.flag("reorg") == Some(true) {
-        "reorg"
+        Stage::Reorg
     } else if event.flag("mempool") == Some(true) || event.text("blockNumber").is_none() {
-        "mempool"
+        Stage::Mempool
     } else {
-        "confirmed"
+        Stage::Confirmed
     }
 }

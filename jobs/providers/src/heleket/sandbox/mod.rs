@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use axum::body::Bytes;
 use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use crate::heleket::sign::sign;
-use crate::sandbox::{Actor, Fault, Happened, Notice, Options, Signed, locked};
+use crate::sandbox::{Actor, Fault, Happened, Notice, Options, Signed, limits, locked};
 
 /// What it pays out: currency, network, least and largest amount.
 const SERVICES: &[(&str, &str, &str, &str)] = &[
@@ -225,6 +226,7 @@ impl Actor for Heleket {
             .route("/v1/payout/list", post(list))
             .route("/v1/payout/services", post(available))
             .merge(account::routes())
+            .layer(from_fn_with_state(limits::Limit::of(&self.options), limits::admit))
             .with_state(self)
     }
 

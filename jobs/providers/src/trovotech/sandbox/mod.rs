@@ -9,11 +9,13 @@ mod horizon;
 mod ledger;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -24,7 +26,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
-use crate::sandbox::{Actor, Fault, Happened, Notice, Options, Signed, locked};
+use crate::sandbox::{Actor, Fault, Happened, Notice, Options, Signed, limits, locked};
 use crate::signature::hmac_sha256_hex;
 
 /// A sandbox of TrovoTech.
@@ -135,6 +137,7 @@ impl Actor for TrovoTech {
             .route("/payout/distribute", post(distribute))
             .route("/telemetry/sync", post(sync))
             .merge(horizon::routes())
+            .layer(from_fn_with_state(limits::Limit::of(&self.options), limits::admit))
             .with_state(self)
     }
 
@@ -150,6 +153,11 @@ impl Actor for TrovoTech {
 
     fn due(&self) -> Vec<Notice> {
         locked(&self.book).due(self.options.now())
+    }
+
+    /// Three tries, as its documents suggest.
+    fn retry_after(&self, failures: u32) -> Option<Duration> {
+        (failures < 3).then(|| Duration::from_secs(1 << failures))
     }
 
     fn delivered(&self, notice: &str) {
