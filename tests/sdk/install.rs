@@ -20,7 +20,8 @@ pub(crate) fn installed(language: &str) -> Option<PathBuf> {
             let why = format!("the official library for {language} cannot be installed here");
             assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
             // Not println: it is meant to be seen when the test passes.
-            writeln!(std::io::stderr(), "\n!!! SKIPPED, NOTHING WAS SHOWN: {why} !!!\n").unwrap();
+            let mut terminal = std::io::stderr();
+            writeln!(terminal, "\n!!! SKIPPED, NOTHING WAS SHOWN: {why} !!!\n").unwrap();
             None
         }
         code => panic!("install.sh {language} ended with {code:?}"),

@@ -118,7 +118,7 @@ async fn a_key_in_use_is_told_to_come_back() {
     let client = Arc::new(client);
     let first = {
         let client = Arc::clone(&client);
-        tokio::spawn(async move {
+        payfleet_process::spawn("the first call", async move {
             client.platform().create_payment_intent(&payment("10", "USD", "pm_card_visa"), &key("a")).await
         })
     };

@@ -52,7 +52,7 @@ impl Line {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&seen);
-        let serving = tokio::spawn(async move {
+        let serving = payfleet_process::spawn("a line", async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let request = take(&mut stream).await;

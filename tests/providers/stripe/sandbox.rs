@@ -183,7 +183,7 @@ async fn customers_have_payment_methods_until_they_are_detached_or_deleted() {
     let method = us.attach_payment_method("pm_card_visa", &customer, &key("b")).await.unwrap().value;
     assert_eq!(method.customer.as_ref(), Some(&customer));
     let cards = PaymentMethodFilter { kind: Some("card".to_owned()), ..PaymentMethodFilter::default() };
-    assert_eq!(us.payment_methods(&customer, &cards).await.unwrap().data, [method.clone()]);
+    assert_eq!(us.payment_methods(&customer, &cards).await.unwrap().data, std::slice::from_ref(&method));
     let detached = us.detach_payment_method(&method.id, &key("c")).await.unwrap().value;
     assert_eq!(detached.customer, None);
     assert_eq!(us.payment_methods(&customer, &cards).await.unwrap().data, []);
