@@ -149,9 +149,8 @@ async fn a_handler_learns_that_its_lease_is_lost_and_its_outcome_is_refused() {
     );
     world.until("it runs", |stats| stats.running == 1).await;
     // Someone takes the lease away behind the worker's back.
-    let id = id(1).as_uuid();
-    let mut forget = redis::cmd("HDEL");
-    forget.arg(world.key("leases")).arg(&id.as_bytes()[..]);
+    let mut forget = redis::cmd("DEL");
+    forget.arg(world.key("lease:1"));
     let () = forget.query_async(&mut world.redis).await.unwrap();
     lost.recv().await.unwrap();
     permits.add_permits(1);

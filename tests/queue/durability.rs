@@ -31,7 +31,7 @@ async fn with_a_replica_it_says_yes_once_the_replica_has_it() {
     assert_eq!(world.queue.enqueue(&[world.job(1)]).await.unwrap(), [Enqueued::Created(id(1))]);
     let client = redis::Client::open(replica.url()).unwrap();
     let mut there = client.get_multiplexed_async_connection().await.unwrap();
-    let jobs: u64 = redis::cmd("HLEN").arg(world.key("jobs")).query_async(&mut there).await.unwrap();
+    let jobs: u64 = redis::cmd("XLEN").arg(world.key("fresh")).query_async(&mut there).await.unwrap();
     assert_eq!(jobs, 1);
 }
 

@@ -27,6 +27,11 @@ async fn a_queue_in_numbers() {
         done: 1,
         oldest_age_ms: Some(7_000),
         paused: false,
+        suspects: 0,
+        unknown: 0,
+        idle_ms: Some(7_000),
+        done_per_minute: 8,
+        enqueued_per_minute: 0,
     };
     assert_eq!(world.stats().await, expected);
 }

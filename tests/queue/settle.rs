@@ -130,7 +130,7 @@ async fn what_is_released_is_back_at_once_in_its_order_and_was_never_delivered()
 #[tokio::test]
 async fn an_outcome_for_an_unknown_job_is_stale() {
     let world = World::new().await;
-    let lease = payfleet_queue::LeaseRef { id: id(1), token: 1 };
+    let lease = payfleet_queue::LeaseRef { id: id(1), token: 1, seq: 1 };
     assert_eq!(world.settle(lease, Outcome::done()).await, Settled::Stale);
     assert_eq!(world.queue.renew(&world.name, &[lease]).await.unwrap(), [false]);
     assert_eq!(world.queue.enqueue(&[world.job(1)]).await.unwrap(), [Enqueued::Created(id(1))]);

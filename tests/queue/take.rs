@@ -147,7 +147,7 @@ async fn a_job_that_was_cancelled_and_came_back_is_handed_out_once() {
     assert_eq!(world.stats().await.ready, 2);
     let mut taken = world.take(1).await;
     taken.extend(world.take(10).await);
-    assert_eq!(numbers(&taken), [1, 2]);
+    assert_eq!(numbers(&taken), [2, 1], "it came back as the last one");
     // An old entry that comes up while the job waits for its retry is no second delivery either.
     let later = Outcome::Retry { delay: LEASE, failure: crate::world::failure("x") };
     world.settle(taken[0].lease, later).await;

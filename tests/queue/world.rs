@@ -66,6 +66,8 @@ impl World {
         let mut config = Config::new(url);
         config.prefix = format!("test-{}", PREFIXES.fetch_add(1, Ordering::Relaxed));
         config.lease = LEASE;
+        // A stepped clock has gaps, which are no outages.
+        config.grace = Duration::ZERO;
         config.time = TimeSource::Key(format!("{}-clock", config.prefix));
         change(&mut config);
         if let TimeSource::Key(key) = &config.time {

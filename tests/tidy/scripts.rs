@@ -8,7 +8,8 @@ use crate::{assert_none, assert_one};
 const SCRIPTS: &str = "jobs/queue/src/scripts/";
 
 /// Prepended to others, so they run nowhere by themselves.
-const FRAGMENTS: [&str; 4] = ["clock_key.lua", "clock_redis.lua", "insert.lua", "prelude.lua"];
+const FRAGMENTS: [&str; 6] =
+    ["clock_key.lua", "clock_redis.lua", "insert.lua", "lanes.lua", "leases.lua", "prelude.lua"];
 
 const FIELDS: [&str; 5] = ["Input:", "Output:", "Keys:", "Atomic:", "Bound:"];
 

@@ -1,5 +1,6 @@
 //! What a queue is opened with.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -12,8 +13,14 @@ pub struct Config {
     pub prefix: String,
     /// When an enqueue counts as done.
     pub durability: Durability,
-    /// How long a job is leased before it counts as lost, unless renewed. Default 30 s.
+    /// How long a job is leased before it counts as lost, unless renewed. Default 10 s.
     pub lease: Duration,
+    /// After a time this long in which no worker called, no lease is reaped for as long again: it
+    /// may have been Redis that was away, and holders get the time to renew. Default 5 s; 0: never.
+    pub grace: Duration,
+    /// Kinds that are strict about their lane, and how long at most: a job of such a kind keeps its
+    /// lane while it waits for its own retry, and is dead once that took longer.
+    pub strict_lanes: BTreeMap<String, Duration>,
     /// How long a dedupe key is remembered. Default 24 h.
     pub dedupe: Duration,
     /// How many jobs one queue may hold, dead ones that await archiving included. Default 1,000,000.
@@ -30,7 +37,9 @@ impl Config {
             url: url.into(),
             prefix: "payfleet".to_owned(),
             durability: Durability::Local,
-            lease: Duration::from_secs(30),
+            lease: Duration::from_secs(10),
+            grace: Duration::from_secs(5),
+            strict_lanes: BTreeMap::new(),
             dedupe: Duration::from_hours(24),
             max_depth: 1_000_000,
             time: TimeSource::Redis,
@@ -45,6 +54,7 @@ impl fmt::Debug for Config {
             .field("prefix", &self.prefix)
             .field("durability", &self.durability)
             .field("lease", &self.lease)
+            .field("grace", &self.grace)
             .field("dedupe", &self.dedupe)
             .field("max_depth", &self.max_depth)
             .field("time", &self.time)

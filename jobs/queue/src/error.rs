@@ -39,10 +39,12 @@ pub enum Error {
         reason: String,
     },
     /// The batch itself is not acceptable. Nothing of it was enqueued.
-    #[error("job {id} cannot be enqueued: {reason}")]
+    #[error("job {id} cannot be enqueued, because of its {field}: {reason}")]
     InvalidJob {
         /// Which job.
         id: JobId,
+        /// Which of its fields.
+        field: &'static str,
         /// What is wrong with it.
         reason: String,
     },

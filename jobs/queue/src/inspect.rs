@@ -1,11 +1,14 @@
 //! What operators and the archiver ask and do.
 
-use payfleet_core::job::{DeadJob, QueueName};
-use payfleet_core::{JobId, Timestamp};
-use redis::{FromRedisValue, Value};
+use std::time::Duration;
 
-use crate::queue::Repeat;
+use payfleet_core::job::{DeadJob, Job, QueueName};
+use payfleet_core::{JobId, Timestamp};
+use redis::Value;
+
+use crate::queue::{Repeat, millis};
 use crate::record::{Stored, id_bytes, id_from, split_death};
+use crate::reply::Fields;
 use crate::scripts::Script;
 use crate::{Error, JobView, Place, Queue, QueueStats};
 
@@ -25,13 +28,13 @@ impl Queue {
     pub async fn find(&self, queue: &QueueName, id: JobId) -> Result<Option<JobView>, Error> {
         let script = &self.inner.scripts.find;
         let reply: Vec<Value> = self.run_with_id(script, queue, id).await?;
-        let mut fields = Fields(reply.into_iter());
+        let mut fields = Fields::of(reply);
         let Ok(record) = fields.next::<Vec<u8>>() else {
             return Ok(None);
         };
         let history: Vec<u8> = fields.next()?;
         let place = read_place(&mut fields)?;
-        let mut job = Stored { id, queue, record: &record, history: &history }.decode_or_raw()?;
+        let mut job = Stored { queue, record: &record, history: &history }.decode_or_raw(id)?;
         if matches!(place, Place::Leased { .. }) {
             job.deliveries = job.deliveries.saturating_add(1);
         }
@@ -54,6 +57,32 @@ impl Queue {
         self.run_with_id(&self.inner.scripts.cancel, queue, id).await
     }
 
+    /// Moves a ready or delayed job to a time so far from now; `false` if it is elsewhere or unknown,
+    /// or suspected of ending its workers.
+    ///
+    /// # Errors
+    /// What Redis' state brings.
+    pub async fn reschedule(&self, queue: &QueueName, id: JobId, delay: Duration) -> Result<bool, Error> {
+        let script = &self.inner.scripts.reschedule;
+        let mut call = script.call(&self.tag(queue));
+        call.arg(&id_bytes(id)[..]).arg(millis(delay));
+        self.run(script, &call, Some(queue), Repeat::Once).await
+    }
+
+    /// Up to `max` jobs (at most 1,000, and 4 MiB) that would be handed out next, without taking them;
+    /// of each lane the first. Those whose records cannot be read are left out.
+    ///
+    /// # Errors
+    /// What Redis' state brings.
+    pub async fn peek(&self, queue: &QueueName, max: usize) -> Result<Vec<Job>, Error> {
+        let script = &self.inner.scripts.peek;
+        let mut call = script.call(&self.tag(queue));
+        call.arg(max.clamp(1, MAX_DEAD)).arg(MAX_DEAD_BYTES);
+        let jobs: Vec<(Vec<u8>, Vec<u8>)> = self.run(script, &call, Some(queue), Repeat::Once).await?;
+        let read = |(record, history): &(Vec<u8>, Vec<u8>)| Stored { queue, record, history }.decode().ok();
+        Ok(jobs.iter().filter_map(read).collect())
+    }
+
     /// The queues in numbers, in the order given. Each is read in constant time.
     ///
     /// # Errors
@@ -65,10 +94,28 @@ impl Queue {
     async fn stats_of(&self, queue: &QueueName) -> Result<QueueStats, Error> {
         let script = &self.inner.scripts.stats;
         let call = script.call(&self.tag(queue));
-        let (ready, running, delayed, dead, done, oldest, paused): (u64, u64, u64, u64, u64, i64, bool) =
-            self.run(script, &call, Some(queue), Repeat::Once).await?;
-        let oldest_age_ms = u64::try_from(oldest).ok();
-        Ok(QueueStats { queue: queue.clone(), ready, running, delayed, dead, done, oldest_age_ms, paused })
+        let reply: Vec<Value> = self.run(script, &call, Some(queue), Repeat::Once).await?;
+        let mut fields = Fields::of(reply);
+        let mut stats = QueueStats {
+            queue: queue.clone(),
+            ready: fields.next()?,
+            running: fields.next()?,
+            delayed: fields.next()?,
+            dead: fields.next()?,
+            done: fields.next()?,
+            oldest_age_ms: u64::try_from(fields.next::<i64>()?).ok(),
+            paused: fields.next()?,
+            suspects: fields.next()?,
+            unknown: fields.next()?,
+            idle_ms: u64::try_from(fields.next::<i64>()?).ok(),
+            done_per_minute: fields.next()?,
+            enqueued_per_minute: fields.next()?,
+        };
+        let over_ms: u64 = fields.next()?;
+        let per_minute = |count: u64| count.saturating_mul(60_000).checked_div(over_ms).unwrap_or(0);
+        stats.done_per_minute = per_minute(stats.done_per_minute);
+        stats.enqueued_per_minute = per_minute(stats.enqueued_per_minute);
+        Ok(stats)
     }
 
     /// Stops handing out the queue's jobs, fleet-wide; those at workers finish.
@@ -105,7 +152,7 @@ impl Queue {
         call.arg(max.clamp(1, MAX_DEAD)).arg(MAX_DEAD_BYTES);
         let jobs: Vec<DeadReply> = self.run(script, &call, Some(queue), Repeat::Once).await?;
         let read = |(id, record, history, death): &DeadReply| {
-            Stored { id: id_from(id)?, queue, record, history }.dead(death)
+            Stored { queue, record, history }.dead(id_from(id)?, death)
         };
         jobs.iter().map(read).collect()
     }
@@ -128,7 +175,7 @@ impl Queue {
         Ok(removed)
     }
 
-    async fn run_with_id<T: FromRedisValue>(
+    async fn run_with_id<T: redis::FromRedisValue>(
         &self,
         script: &Script,
         queue: &QueueName,
@@ -155,14 +202,4 @@ fn read_place(fields: &mut Fields) -> Result<Place, Error> {
         }
         _ => Place::Ready,
     })
-}
-
-/// The fields of a reply whose later ones depend on earlier ones.
-struct Fields(std::vec::IntoIter<Value>);
-
-impl Fields {
-    fn next<T: FromRedisValue>(&mut self) -> Result<T, Error> {
-        let value = self.0.next().ok_or_else(|| Error::encoding("a reply of Redis", "it is too short"))?;
-        T::from_redis_value(value).map_err(|e| Error::encoding("a reply of Redis", e))
-    }
 }

@@ -9,25 +9,49 @@ use payfleet_core::job::QueueName;
 ///
 /// | key | type | content |
 /// |---|---|---|
-/// | `:jobs` | hash | id (16 bytes) -> record: header and body (record.rs) |
-/// | `:ready:P` | list | id, 6 bytes of "ready since" (ms); one list per priority P |
-/// | `:delayed` | zset | id, scored due time (ms) * 4 + priority |
-/// | `:leased` | zset | id, scored expiry (ms) |
-/// | `:leases` | hash | id -> token, ready since, leased since, priority, worker |
-/// | `:dead` | zset | id, scored time of death (ms) |
-/// | `:deaths` | hash | id -> time of death, failure |
-/// | `:history` | hash | id -> failed attempts, one JSON object a line |
-/// | `:dedupe:KEY` | string | id and body hash; expires, never evicted |
-/// | `:meta` | hash | `token`, `done`, `paused`, `stale` (entries of cancelled jobs in ready lists) |
+/// | `:fresh` | stream | seq -> record (record.rs) of a job that waits for its first delivery or is at it |
+/// | `:kept` | hash | seq -> 6 bytes of "due since" (ms) and the record of any other job |
+/// | `:ids:B` | hash | id -> seq; B is 13 bits of the id |
+/// | `:ready:P` | list | seq, or `@lane` for the first of a lane; one list per priority P |
+/// | `:suspects` | list | seq of jobs whose lease expired; each is to run alone |
+/// | `:delayed` | zset | seq, scored due time (ms) * 4 + priority |
+/// | `:lease:T` | set | the seqs that were handed out under token T and not settled yet |
+/// | `:leases` | zset | token, scored expiry (ms) |
+/// | `:holders` | hash | token -> leased since, worker |
+/// | `:splits` | hash | token -> how many groups T.1, T.2, ... renewals left out (leases.lua) |
+/// | `:started` | hash | seq of a suspect that runs -> token |
+/// | `:lane:L` | zset | due jobs of a lane, scored run_at |
+/// | `:lanes` | hash | lane -> whose turn it is (lanes.lua) |
+/// | `:holding` | hash | seq -> lane, of jobs that hold one |
+/// | `:held` | hash | lane -> since when a strict job keeps it through its own delays |
+/// | `:scheduled` | hash | seq -> lane, of delayed jobs |
+/// | `:later:L` | set | seqs of delayed jobs of a lane |
+/// | `:dead` | zset | seq, scored time of death (ms) |
+/// | `:deaths` | hash | seq -> time of death, failure |
+/// | `:history` | hash | seq -> failed attempts, one JSON object a line |
+/// | `:dedupe:B` | hash | dedupe key -> expiry, id and body hash; B is 13 bits of a hash of the key |
+/// | `:meta` | hash | counters, `paused`, when workers were last seen |
 /// | `:wake` | list | tokens on which idle workers block |
-const LUA_NAMES: [(&str, &str); 13] = [
-    ("JOBS", ":jobs"),
+const LUA_NAMES: [(&str, &str); 25] = [
+    ("FRESH", ":fresh"),
+    ("KEPT", ":kept"),
+    ("IDS", ":ids:"),
     ("READY_0", ":ready:0"),
     ("READY_1", ":ready:1"),
     ("READY_2", ":ready:2"),
+    ("SUSPECTS", ":suspects"),
     ("DELAYED", ":delayed"),
-    ("LEASED", ":leased"),
+    ("LEASE", ":lease:"),
     ("LEASES", ":leases"),
+    ("HOLDERS", ":holders"),
+    ("SPLITS", ":splits"),
+    ("STARTED", ":started"),
+    ("LANE", ":lane:"),
+    ("LANES", ":lanes"),
+    ("HOLDING", ":holding"),
+    ("HELD", ":held"),
+    ("SCHEDULED", ":scheduled"),
+    ("LATER", ":later:"),
     ("DEAD", ":dead"),
     ("DEATHS", ":deaths"),
     ("HISTORY", ":history"),

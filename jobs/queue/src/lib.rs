@@ -31,6 +31,7 @@
 
 pub mod admin;
 pub mod backend;
+mod bytes;
 mod config;
 mod connection;
 mod enqueue;
@@ -40,12 +41,15 @@ mod keys;
 pub mod limits;
 mod queue;
 mod record;
+mod reply;
 mod schedule;
 mod scripts;
 mod settle;
 mod take;
+mod together;
 mod vocabulary;
 mod wait;
+mod why;
 
 pub use config::{Config, Durability, TimeSource};
 pub use error::Error;
@@ -54,3 +58,4 @@ pub use vocabulary::{
     Enqueued, JobView, LeaseRef, Leased, Outcome, Place, QueueStats, Settled, Settlement, Taken,
 };
 pub use wait::{PATIENCE, Waiter};
+pub use why::{Waiting, Why};

@@ -7,9 +7,11 @@ use payfleet_core::job::QueueName;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind};
 
+use crate::backend::Floor;
 use crate::connection::{Connector, Link};
 use crate::error::spoils_connection;
 use crate::scripts::{Script, Scripts};
+use crate::together::Together;
 use crate::{Config, Error, keys};
 
 /// A handle to all queues of one prefix on one Redis; cheap to clone.
@@ -25,6 +27,10 @@ pub(crate) struct Inner {
     link: Link,
     /// Connections on which one enqueue at a time waits for replicas.
     pub(crate) waiting: std::sync::Mutex<Vec<MultiplexedConnection>>,
+    /// Enqueue calls that go out together.
+    pub(crate) together: Together,
+    /// Which handlers of this process may run now.
+    pub(crate) floor: Arc<Floor>,
 }
 
 /// Whether a call is sent again when its connection turns out to be dead.
@@ -56,6 +62,8 @@ impl Queue {
             connector,
             config,
             waiting: std::sync::Mutex::default(),
+            together: Together::default(),
+            floor: Arc::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -72,6 +80,13 @@ impl Queue {
     /// [`Error::Unavailable`] when it does not, [`Error::Refused`] when it does not let us in.
     pub async fn ping(&self) -> Result<(), Error> {
         self.command::<String>(&redis::cmd("PING")).await.map(|_| ())
+    }
+
+    /// Has the next call connect anew.
+    pub(crate) async fn reconnect(&self) {
+        if let Ok((_, generation)) = self.inner.link.get().await {
+            self.inner.link.discard(generation).await;
+        }
     }
 
     pub(crate) fn tag(&self, queue: &QueueName) -> String {

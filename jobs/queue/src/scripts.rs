@@ -41,6 +41,11 @@ pub(crate) struct Scripts {
     pub(crate) dead: Script,
     pub(crate) remove_dead: Script,
     pub(crate) claim_tick: Script,
+    pub(crate) start: Script,
+    pub(crate) absorb: Script,
+    pub(crate) reschedule: Script,
+    pub(crate) peek: Script,
+    pub(crate) why: Script,
     pub(crate) limit: Script,
     pub(crate) breaker: Script,
 }
@@ -48,7 +53,14 @@ pub(crate) struct Scripts {
 impl Scripts {
     /// Assembles them with the clock of `time`.
     pub(crate) fn new(time: &TimeSource) -> Self {
-        let shared = format!("{}{}{}", clock(time), keys::lua(), include_str!("scripts/prelude.lua"));
+        let shared = [
+            &clock(time),
+            &keys::lua(),
+            include_str!("scripts/prelude.lua"),
+            include_str!("scripts/lanes.lua"),
+            include_str!("scripts/leases.lua"),
+        ]
+        .concat();
         let insert = include_str!("scripts/insert.lua");
         let plain = |text: &str| assemble(text, &[&shared]);
         let inserting = |text: &str| assemble(text, &[&shared, insert]);
@@ -64,6 +76,11 @@ impl Scripts {
             stats: plain(include_str!("scripts/stats.lua")),
             dead: plain(include_str!("scripts/dead.lua")),
             remove_dead: plain(include_str!("scripts/remove_dead.lua")),
+            start: plain(include_str!("scripts/start.lua")),
+            absorb: plain(include_str!("scripts/absorb.lua")),
+            reschedule: plain(include_str!("scripts/reschedule.lua")),
+            peek: plain(include_str!("scripts/peek.lua")),
+            why: plain(include_str!("scripts/why.lua")),
             claim_tick: assemble(include_str!("scripts/claim_tick.lua"), &[]),
             limit: assemble(include_str!("scripts/limit.lua"), &[&clock(time)]),
             breaker: assemble(include_str!("scripts/breaker.lua"), &[&clock(time)]),

@@ -1,17 +1,35 @@
 //! Ending leases.
 
+use payfleet_core::JobId;
 use payfleet_core::job::{Failure, NewJob, QueueName};
 use redis::Cmd;
 
-use crate::enqueue::append_job;
+use crate::enqueue::prepare;
 use crate::queue::{Repeat, millis};
-use crate::record::id_bytes;
-use crate::{Error, LeaseRef, Outcome, Queue, Settled, Settlement};
+use crate::record::{id_bytes, id_from};
+use crate::take::take_of;
+use crate::{Config, Error, LeaseRef, Outcome, Queue, Settled, Settlement};
 
 /// Leases in one call.
 const MAX_BATCH: usize = 500;
 /// The longest text of a failure that is kept, bytes.
 const MAX_MESSAGE: usize = 2_000;
+/// Scheduled jobs that one job absorbs in one call.
+const MAX_ABSORBED: usize = 100;
+
+/// What is said of a lease: an outcome, or that it was not used.
+#[derive(Clone, Copy)]
+enum End<'a> {
+    Settled(&'a Outcome),
+    Released,
+}
+
+impl End<'_> {
+    /// Done and nothing to follow: the short form.
+    const fn is_plain(self) -> bool {
+        matches!(self, Self::Settled(Outcome::Done { then }) if then.is_empty())
+    }
+}
 
 impl Queue {
     /// Ends leases with their outcomes, and answers in the order given. A lease that has ended
@@ -30,11 +48,8 @@ impl Queue {
         }
         let mut answers = Vec::with_capacity(settlements.len());
         for batch in settlements.chunks(MAX_BATCH) {
-            let mut call = self.settle_call(queue);
-            for settlement in batch {
-                append(&mut call, queue, settlement)?;
-            }
-            answers.extend(self.send_settle(queue, &call).await?);
+            let ends: Vec<_> = batch.iter().map(|s| (s.lease, End::Settled(&s.outcome))).collect();
+            answers.extend(self.end(queue, &ends).await?);
         }
         Ok(answers)
     }
@@ -46,26 +61,56 @@ impl Queue {
     pub async fn release(&self, queue: &QueueName, leases: &[LeaseRef]) -> Result<(), Error> {
         // From the last to the first: each goes to the front, so the order stays.
         for batch in leases.rchunks(MAX_BATCH) {
-            let mut call = self.settle_call(queue);
-            for lease in batch.iter().rev() {
-                call.arg(&id_bytes(lease.id)[..]).arg(lease.token).arg("release");
-            }
-            self.send_settle(queue, &call).await?;
+            let mut ends: Vec<_> = batch.iter().map(|lease| (*lease, End::Released)).collect();
+            ends.reverse();
+            self.end(queue, &ends).await?;
         }
         Ok(())
     }
 
-    fn settle_call(&self, queue: &QueueName) -> Cmd {
-        let mut call = self.inner.scripts.settle.call(&self.tag(queue));
-        call.arg(millis(self.config().dedupe));
-        call
+    /// Removes the jobs of the same lane that are only scheduled, up to 100, and says which: the
+    /// holder of `lease` does their work too. Jobs that were delivered before stay. Empty if the job
+    /// has no lane, or its lease has ended.
+    ///
+    /// # Errors
+    /// What Redis' state brings.
+    pub async fn absorb(&self, queue: &QueueName, lease: LeaseRef) -> Result<Vec<JobId>, Error> {
+        let script = &self.inner.scripts.absorb;
+        let mut call = script.call(&self.tag(queue));
+        call.arg(take_of(lease.token)).arg(lease.seq).arg(MAX_ABSORBED);
+        let ids: Vec<Vec<u8>> = self.run(script, &call, Some(queue), Repeat::Never).await?;
+        ids.iter().map(|id| id_from(id)).collect()
     }
 
-    async fn send_settle(&self, queue: &QueueName, call: &Cmd) -> Result<Vec<Settled>, Error> {
+    async fn end(&self, queue: &QueueName, ends: &[(LeaseRef, End<'_>)]) -> Result<Vec<Settled>, Error> {
         let script = &self.inner.scripts.settle;
-        let answers: Vec<bool> = self.run(script, call, Some(queue), Repeat::Never).await?;
-        let settled = |applied| if applied { Settled::Applied } else { Settled::Stale };
-        Ok(answers.into_iter().map(settled).collect())
+        let mut call = script.call(&self.tag(queue));
+        call.arg(millis(self.config().dedupe));
+        // By take, and within one in the order given: the first word on a job is the one that counts.
+        let mut order: Vec<usize> = (0..ends.len()).collect();
+        let take = |at: &usize| ends.get(*at).map_or(0, |(lease, _)| take_of(lease.token));
+        order.sort_by_key(take);
+        for group in order.chunk_by(|a, b| take(a) == take(b)) {
+            let all = || group.iter().filter_map(|at| ends.get(*at));
+            // The short form is for groups of which all are simply done.
+            let short = all().all(|(_, end)| end.is_plain());
+            let (plain, others) = if short { (group.len(), 0) } else { (0, group.len()) };
+            call.arg(group.first().map_or(0, take)).arg(plain).arg(others);
+            for (lease, end) in all() {
+                call.arg(lease.seq).arg(&id_bytes(lease.id)[..]);
+                if !short {
+                    append(&mut call, self.config(), queue, *end)?;
+                }
+            }
+        }
+        let stale: Vec<usize> = self.run(script, &call, Some(queue), Repeat::Never).await?;
+        let mut answers = vec![Settled::Applied; ends.len()];
+        for at in stale.into_iter().filter_map(|number| order.get(number.checked_sub(1)?)) {
+            if let Some(answer) = answers.get_mut(*at) {
+                *answer = Settled::Stale;
+            }
+        }
+        Ok(answers)
     }
 }
 
@@ -73,18 +118,25 @@ impl Queue {
 pub(crate) fn follow_ups(settlement: &Settlement) -> &[NewJob] {
     match &settlement.outcome {
         Outcome::Done { then } => then,
-        Outcome::Retry { .. } | Outcome::Defer { .. } | Outcome::Dead { .. } => &[],
+        Outcome::Retry { .. } | Outcome::Defer { .. } | Outcome::Unknown { .. } | Outcome::Dead { .. } => &[],
     }
 }
 
-fn append(call: &mut Cmd, queue: &QueueName, settlement: &Settlement) -> Result<(), Error> {
-    call.arg(&id_bytes(settlement.lease.id)[..]).arg(settlement.lease.token);
-    match &settlement.outcome {
+/// Appends what is said of a lease (settle.lua).
+fn append(call: &mut Cmd, config: &Config, queue: &QueueName, end: End<'_>) -> Result<(), Error> {
+    let outcome = match end {
+        End::Released => {
+            call.arg("release");
+            return Ok(());
+        }
+        End::Settled(outcome) => outcome,
+    };
+    match outcome {
         Outcome::Done { then } => {
             let own: Vec<&NewJob> = then.iter().filter(|job| job.queue == *queue).collect();
-            call.arg("done").arg(own.len());
+            call.arg("then").arg(own.len());
             for job in own {
-                append_job(call, job)?;
+                prepare(config, job)?.append(call);
             }
         }
         Outcome::Retry { delay, failure } => {
@@ -92,6 +144,9 @@ fn append(call: &mut Cmd, queue: &QueueName, settlement: &Settlement) -> Result<
         }
         Outcome::Defer { delay, reason: _ } => {
             call.arg("defer").arg(millis(*delay));
+        }
+        Outcome::Unknown { delay, reason: _ } => {
+            call.arg("unknown").arg(millis(*delay));
         }
         Outcome::Dead { failure } => {
             call.arg("dead").arg(failure_json(failure)?);

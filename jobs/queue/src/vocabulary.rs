@@ -36,6 +36,8 @@ pub struct LeaseRef {
     pub id: JobId,
     /// The fencing token: grows with every lease of the queue.
     pub token: u64,
+    /// The number under which the queue keeps the job.
+    pub seq: u64,
 }
 
 /// A job that was handed out.
@@ -47,6 +49,9 @@ pub struct Leased {
     pub lease: LeaseRef,
     /// When it was handed out, by Redis' clock. It expires one [`crate::Config::lease`] later.
     pub leased_at: Timestamp,
+    /// A lease on it expired before, so it may be what ended its worker: say [`crate::Queue::start`],
+    /// then run it while nothing else runs in the process.
+    pub suspect: bool,
 }
 
 /// What a take brought.
@@ -60,6 +65,8 @@ pub struct Taken {
     pub paused: bool,
     /// Jobs whose records could not be read; they are dead, with their raw bytes.
     pub undecodable: usize,
+    /// Suspects that still wait for a worker that runs them alone.
+    pub suspects: usize,
 }
 
 /// How a job ended for its holder.
@@ -82,6 +89,13 @@ pub enum Outcome {
         /// From now until it is due again.
         delay: Duration,
         /// Why, for logs.
+        reason: String,
+    },
+    /// This worker does not know the job's kind or version: back for one that does, untouched.
+    Unknown {
+        /// How long it waits before it is offered again, to this worker too.
+        delay: Duration,
+        /// What was unknown, for logs.
         reason: String,
     },
     /// It shall not be tried again by itself.
@@ -173,4 +187,14 @@ pub struct QueueStats {
     pub oldest_age_ms: Option<u64>,
     /// Nothing is handed out.
     pub paused: bool,
+    /// Of those that are ready: jobs whose lease expired, which wait to be run alone.
+    pub suspects: u64,
+    /// How often a job was given back because a worker does not know its kind or version.
+    pub unknown: u64,
+    /// For how long jobs have been due and none was handed out, in milliseconds.
+    pub idle_ms: Option<u64>,
+    /// Jobs done per minute, over the last one to two minutes.
+    pub done_per_minute: u64,
+    /// Jobs enqueued per minute, likewise.
+    pub enqueued_per_minute: u64,
 }

@@ -189,7 +189,7 @@ impl Oracle {
     }
 
     fn check_taken(&mut self, leased: &Leased) {
-        let LeaseRef { id, token } = leased.lease;
+        let LeaseRef { id, token, .. } = leased.lease;
         assert!(token > self.newest_token, "tokens only grow");
         self.newest_token = token;
         assert_eq!(leased.leased_at.unix_ms(), self.now, "the time of the lease");
@@ -335,7 +335,7 @@ impl Oracle {
                 let entry = &self.live[&id];
                 if entry.attempt >= entry.job.max_attempts { At::Dead } else { wait(delay) }
             }
-            Outcome::Defer { delay, .. } => wait(delay),
+            Outcome::Defer { delay, .. } | Outcome::Unknown { delay, .. } => wait(delay),
             Outcome::Dead { .. } | Outcome::Done { .. } => At::Dead,
         };
         let entry = self.live.get_mut(&id).unwrap();

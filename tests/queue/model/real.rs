@@ -190,9 +190,9 @@ impl Real {
         let leases: BTreeSet<_> = which
             .iter()
             .filter_map(|which| self.pick(worker, *which))
-            .map(|lease| (lease.id, lease.token))
+            .map(|lease| (lease.id, lease.token, lease.seq))
             .collect();
-        let leases: Vec<_> = leases.into_iter().map(|(id, token)| LeaseRef { id, token }).collect();
+        let leases: Vec<_> = leases.into_iter().map(|(id, token, seq)| LeaseRef { id, token, seq }).collect();
         world.queue.release(&world.name, &leases).await.unwrap();
         self.oracle.released(&leases);
         self.drop_from_hands(&leases);

@@ -1,8 +1,11 @@
 //! What a handler gets.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use payfleet_core::Timestamp;
 use payfleet_core::job::Job;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Notify;
 
 use crate::{LeaseRef, Leased};
 
@@ -21,19 +24,33 @@ pub struct Delivery {
 pub struct LeaseHandle {
     lease: LeaseRef,
     leased_at: Timestamp,
-    lost: CancellationToken,
+    suspect: bool,
+    lost: Arc<Lost>,
+}
+
+#[derive(Debug, Default)]
+struct Lost {
+    is: AtomicBool,
+    told: Notify,
 }
 
 impl LeaseHandle {
     /// Whether the queue has given the job to someone else, or may do so.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.lost.is_cancelled()
+        self.lost.is.load(Ordering::Acquire)
     }
 
     /// Returns once [`Self::is_lost`].
     pub async fn lost(&self) {
-        self.lost.cancelled().await;
+        loop {
+            // Asked for before looking, so that what happens in between is not missed.
+            let told = self.lost.told.notified();
+            if self.is_lost() {
+                return;
+            }
+            told.await;
+        }
     }
 
     /// The proof itself.
@@ -48,14 +65,21 @@ impl LeaseHandle {
         self.leased_at
     }
 
+    /// Whether an earlier lease on the job expired: it runs alone in this process.
+    #[must_use]
+    pub const fn is_suspect(&self) -> bool {
+        self.suspect
+    }
+
     pub(super) fn lose(&self) {
-        self.lost.cancel();
+        self.lost.is.store(true, Ordering::Release);
+        self.lost.told.notify_waiters();
     }
 }
 
 impl From<Leased> for Delivery {
     fn from(leased: Leased) -> Self {
-        let Leased { job, lease, leased_at } = leased;
-        Self { job, lease: LeaseHandle { lease, leased_at, lost: CancellationToken::new() } }
+        let Leased { job, lease, leased_at, suspect } = leased;
+        Self { job, lease: LeaseHandle { lease, leased_at, suspect, lost: Arc::default() } }
     }
 }

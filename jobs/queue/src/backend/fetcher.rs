@@ -14,6 +14,8 @@ use crate::{PATIENCE, Taken, Waiter};
 /// apalis tells nobody that a worker is shutting down or paused while its handlers run, so it is
 /// looked at this often.
 const LOOK_AT_WORKER: Duration = Duration::from_millis(200);
+/// Jobs due and none handed out for so long: something is wrong with what we are connected to.
+const STALLED: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(hold: Arc<Hold>, worker: WorkerContext) {
     let mut waiter = hold.queue.waiter(&hold.name);
@@ -21,7 +23,7 @@ pub(super) async fn run(hold: Arc<Hold>, worker: WorkerContext) {
     while !is_stopping(&hold, &worker) {
         let pause = if worker.is_paused() {
             LOOK_AT_WORKER
-        } else if hold.free_slots() == 0 {
+        } else if is_full(&hold) {
             wait_for_slot(&hold, &mut waiter).await;
             continue;
         } else {
@@ -47,16 +49,34 @@ fn is_stopping(hold: &Hold, worker: &WorkerContext) -> bool {
     hold.is_stopping() || worker.is_shutting_down()
 }
 
-/// Fills the free slots once. After trouble the leases at hand are renewed first: they may have
+/// Nothing may be taken now; or so little, beside what is in hand, that it is not worth a call yet.
+fn is_full(hold: &Hold) -> bool {
+    hold.pace.measure();
+    let (room, ahead) = (hold.room(), hold.pace.prefetch());
+    let is_full = room == 0 || room.saturating_mul(2) < ahead;
+    if is_full {
+        hold.progress.made();
+    }
+    is_full
+}
+
+/// Takes as much as there is room for, once. After trouble the leases at hand are renewed first: they may have
 /// expired meanwhile, and this take would give our own running jobs to us a second time.
 async fn take(hold: &Hold, trouble: &mut Trouble) -> Result<Taken, Duration> {
     if trouble.is_on() {
         keeper::renew_all(hold).await.map_err(|error| trouble.failed(&error))?;
     }
-    let free = hold.free_slots();
-    match hold.queue.take(&hold.name, &hold.options.worker, free).await {
+    let (room, suspects) = (hold.room(), hold.room_for_suspects());
+    match hold.queue.take_with(&hold.name, &hold.options.worker, room, suspects).await {
         Ok(mut taken) => {
             trouble.over();
+            if taken.paused || !taken.jobs.is_empty() || taken.next_due_ms != Some(0) {
+                hold.progress.made();
+            } else if hold.progress.stalled_for() > STALLED {
+                tracing::warn!(queue.name = %hold.name, "jobs are due and none is handed out; connecting anew");
+                hold.queue.reconnect().await;
+                return Err(LOOK_AT_WORKER);
+            }
             if taken.undecodable > 0 {
                 tracing::error!(
                     queue.name = %hold.name,
@@ -87,7 +107,7 @@ fn idle_time(taken: &Taken) -> Option<Duration> {
 /// While all slots are busy a signal may still arrive on the pending command: it is passed on.
 async fn wait_for_slot(hold: &Hold, waiter: &mut Waiter) {
     tokio::select! {
-        () = hold.slot_freed() => {}
+        () = hold.freed() => {}
         () = hold.stopping() => {}
         () = tokio::time::sleep(LOOK_AT_WORKER) => {}
         woken = waiter.leftover() => if woken {

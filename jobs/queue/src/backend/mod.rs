@@ -1,20 +1,24 @@
 //! The queue as an apalis backend.
 //!
-//! apalis polls this for jobs and runs the handlers; everything that touches Redis runs in three
-//! tasks of its own: one takes jobs into free slots, one renews every lease that is held, one sends
-//! the outcomes. So neither a slow handler nor a worker loop that stops being polled nor a Redis
+//! apalis polls this for jobs and runs the handlers; everything that touches Redis runs in tasks
+//! of its own: one takes jobs, one renews every lease that is held, one sends the outcomes, one
+//! sees to jobs that may have ended a worker. So neither a slow handler nor a worker loop that stops being polled nor a Redis
 //! that is gone can end a heartbeat, drop a running handler or end the worker: [`Backend::poll_next`]
 //! never yields an error.
 //!
 //! A handler gets a [`Delivery`] and returns an [`Outcome`], or an error, which counts as a failed
-//! attempt. It runs on a task that neither shutdown nor a lost lease cancels.
+//! attempt. Neither shutdown nor a lost lease cancels it.
 
 mod delivery;
 mod fetcher;
+mod floor;
 mod hold;
 mod keeper;
 mod layer;
+mod pace;
+mod progress;
 mod settler;
+mod suspects;
 mod trouble;
 
 use std::convert::Infallible;
@@ -32,23 +36,24 @@ use apalis_core::task::task_id::TaskId;
 use apalis_core::worker::context::WorkerContext;
 use payfleet_core::backoff::Backoff;
 use payfleet_core::job::QueueName;
-use tokio::sync::mpsc;
 use tracing::Instrument;
 
 pub use delivery::{Delivery, LeaseHandle};
+pub(crate) use floor::Floor;
 use hold::Hold;
-pub use layer::{SettleLayer, SettleService};
+pub use layer::{SettleLayer, SettleService, Started};
+pub use progress::ProgressHandle;
 
-use crate::{Outcome, Queue, Settlement};
+use crate::{Outcome, Queue};
 
 /// How a worker works on one queue.
 #[derive(Clone, Debug)]
 pub struct BackendOptions {
     /// The worker's name, as operators see it beside its jobs.
     pub worker: String,
-    /// Jobs at a time. No more are leased than can start at once.
+    /// Jobs at a time. Beside them no more are leased than will start within moments.
     pub concurrency: usize,
-    /// How often leases are renewed; at most a third of a lease is used. Default 10 s.
+    /// How often leases are renewed; at most a third of a lease is used. Default 10 s, which means that third.
     pub renew_every: Duration,
     /// The pause after a handler's error or panic.
     pub retry: Backoff,
@@ -75,27 +80,32 @@ impl BackendOptions {
 pub struct RedisBackend {
     hold: Arc<Hold>,
     options: BackendOptions,
-    /// Where the settler will read; taken when the tasks start.
-    outbox: Option<mpsc::UnboundedReceiver<Settlement>>,
+    started: bool,
 }
 
 impl RedisBackend {
     /// A backend for `name`. Starts its tasks when a worker first polls it, on the worker's runtime.
     #[must_use]
     pub fn new(queue: Queue, name: QueueName, options: BackendOptions) -> Self {
-        let (sender, outbox) = mpsc::unbounded_channel();
-        let hold = Arc::new(Hold::new(queue, name, options.clone(), sender));
-        Self { hold, options, outbox: Some(outbox) }
+        let hold = Arc::new(Hold::new(queue, name, options.clone()));
+        Self { hold, options, started: false }
+    }
+
+    /// Tells whether this backend gets on.
+    #[must_use]
+    pub fn progress(&self) -> ProgressHandle {
+        ProgressHandle::new(Arc::clone(&self.hold))
     }
 
     fn start(&mut self, worker: &WorkerContext) {
-        let Some(outbox) = self.outbox.take() else {
+        if std::mem::replace(&mut self.started, true) {
             return;
-        };
+        }
         self.hold.begin_fetching();
         spawn(fetcher::run(Arc::clone(&self.hold), worker.clone()));
         spawn(keeper::run(Arc::clone(&self.hold)));
-        spawn(settler::run(Arc::clone(&self.hold), outbox));
+        spawn(settler::run(Arc::clone(&self.hold)));
+        spawn(suspects::run(Arc::clone(&self.hold)));
     }
 }
 
@@ -168,6 +178,8 @@ fn task(delivery: Delivery) -> Task<Delivery> {
     clippy::disallowed_methods,
     reason = "this crate may not use payfleet-process; the span is kept here"
 )]
-fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
+pub(crate) fn spawn<T: Send + 'static>(
+    future: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
     tokio::spawn(future.in_current_span())
 }

@@ -2,28 +2,25 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc::UnboundedReceiver;
-
 use super::hold::Hold;
 use super::trouble::Trouble;
 use crate::settle::follow_ups;
 use crate::{Error, Settled, Settlement};
 
 /// Outcomes in one call.
-const BATCH: usize = 256;
+const BATCH: usize = 500;
 
-pub(super) async fn run(hold: Arc<Hold>, mut outbox: UnboundedReceiver<Settlement>) {
+pub(super) async fn run(hold: Arc<Hold>) {
     let mut trouble = Trouble::new("settling jobs", &hold.name);
     let mut waiting = Vec::new();
     loop {
+        hold.take_outcomes(&mut waiting);
         if waiting.is_empty() {
             tokio::select! {
-                _ = outbox.recv_many(&mut waiting, BATCH) => {}
+                () = hold.outcomes() => {}
                 () = hold.finished() => return,
             }
-        }
-        while let Ok(settlement) = outbox.try_recv() {
-            waiting.push(settlement);
+            continue;
         }
         match settle_all(&hold, &mut waiting, trouble.is_on()).await {
             Ok(()) => trouble.over(),
@@ -42,8 +39,9 @@ async fn settle_all(hold: &Hold, waiting: &mut Vec<Settlement>, repeated: bool) 
         match hold.queue.settle(&hold.name, batch).await {
             Ok(answers) => {
                 for (settlement, answer) in batch.iter().zip(answers) {
-                    close(hold, settlement, answer, repeated);
+                    report(hold, settlement, answer, repeated);
                 }
+                hold.settled(batch.iter().map(|settlement| settlement.lease));
             }
             Err(error) => {
                 waiting.extend_from_slice(batch);
@@ -54,14 +52,14 @@ async fn settle_all(hold: &Hold, waiting: &mut Vec<Settlement>, repeated: bool) 
     result
 }
 
-fn close(hold: &Hold, settlement: &Settlement, answer: Settled, repeated: bool) {
-    if answer == Settled::Stale {
-        let id = settlement.lease.id;
-        if repeated {
-            tracing::info!(queue.name = %hold.name, job.id = %id, "an outcome sent during an outage was already in, or its lease had ended");
-        } else {
-            tracing::warn!(queue.name = %hold.name, job.id = %id, "a job's lease had ended before its outcome was known");
-        }
+fn report(hold: &Hold, settlement: &Settlement, answer: Settled, repeated: bool) {
+    if answer == Settled::Applied {
+        return;
     }
-    hold.settled(settlement.lease);
+    let id = settlement.lease.id;
+    if repeated {
+        tracing::info!(queue.name = %hold.name, job.id = %id, "an outcome sent during an outage was already in, or its lease had ended");
+    } else {
+        tracing::warn!(queue.name = %hold.name, job.id = %id, "a job's lease had ended before its outcome was known");
+    }
 }

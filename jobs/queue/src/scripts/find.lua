@@ -3,20 +3,20 @@
 -- Input:  ARGV id.
 -- Output: empty when it is unknown, else {record, history, place, ...} with place and what follows:
 --         'ready'; 'delayed', due_ms; 'leased', worker, until_ms; 'dead', death.
--- Keys:   JOBS, HISTORY, DELAYED, LEASED, LEASES, DEAD, DEATHS.
+-- Keys:   IDS, FRESH, KEPT, HISTORY, DELAYED, LEASE, LEASES, HOLDERS, DEAD, DEATHS.
 -- Atomic: one moment's view.
--- Bound:  one job.
-local id = ARGV[1]
-local record = redis.call('HGET', JOBS, id)
+-- Bound:  one job and the takes in flight.
+local seq = seq_of(ARGV[1])
+local record = seq and fetch_one(seq)
 if not record then return {} end
-local history = redis.call('HGET', HISTORY, id) or ''
-local score = redis.call('ZSCORE', DELAYED, id)
+local history = redis.call('HGET', HISTORY, seq) or ''
+local score = redis.call('ZSCORE', DELAYED, seq)
 if score then return { record, history, 'delayed', math.floor(tonumber(score) / 4) } end
-score = redis.call('ZSCORE', LEASED, id)
-if score then
-  local lease = read_lease(redis.call('HGET', LEASES, id))
-  return { record, history, 'leased', lease.worker, tonumber(score) }
-end
-local death = redis.call('HGET', DEATHS, id)
+local death = redis.call('HGET', DEATHS, seq)
 if death then return { record, history, 'dead', death } end
+local group = find_lease(seq)
+if group then
+  local holder = read_holder(token_of(group))
+  return { record, history, 'leased', holder.worker, tonumber(redis.call('ZSCORE', LEASES, group)) }
+end
 return { record, history, 'ready' }

@@ -1,48 +1,72 @@
--- Prepended to the scripts that add jobs. A job is seven arguments:
--- id, delay_ms, priority, max_attempts, dedupe key (empty: none), body hash, body.
-local JOB_ARGS = 7
+-- Prepended to the scripts that add jobs. A job is four arguments: its record without the first six
+-- bytes (the time), delay_ms, dedupe key (empty: none), the key's bucket (2 bytes) and body hash.
+local JOB_ARGS = 4
 local EXISTING, CONFLICT = 'E', 'X'
+-- Expired dedupe keys are dropped in passing, a few for each that comes in: so many at least are looked at.
+local SAMPLE = 2
 
-local function read_job(at)
-  return { id = ARGV[at], delay = tonumber(ARGV[at + 1]), priority = tonumber(ARGV[at + 2]),
-    max_attempts = tonumber(ARGV[at + 3]), key = ARGV[at + 4], hash = ARGV[at + 5], body = ARGV[at + 6] }
+-- 'E' or 'X' and the id of the job that has the key; nil when it is free. A value: expiry, id, body hash.
+local function key_owner(key, hash)
+  local known = redis.call('HGET', DEDUPE .. string.sub(hash, 1, 2), key)
+  if not known or struct.unpack('>I6', known) <= now then return nil end
+  local same = string.sub(known, 23) == string.sub(hash, 3)
+  return (same and EXISTING or CONFLICT) .. string.sub(known, 7, 22)
 end
 
--- What stands in the way of a job: nil, or why and whose id. `batch` remembers earlier ones of this call.
-local function obstacle(job, batch)
-  if job.key ~= '' then
-    local known = batch.keys[job.key] or redis.call('GET', DEDUPE .. job.key)
-    if known then
-      local verdict = string.sub(known, 17) == job.hash and EXISTING or CONFLICT
-      return verdict .. string.sub(known, 1, 16)
-    end
+local function claim_key(key, hash, id, dedupe_ms)
+  local bucket = DEDUPE .. string.sub(hash, 1, 2)
+  local sample = redis.call('HRANDFIELD', bucket, SAMPLE, 'WITHVALUES')
+  for i = 1, #sample, 2 do
+    if struct.unpack('>I6', sample[i + 1]) <= now then redis.call('HDEL', bucket, sample[i]) end
   end
-  if batch.ids[job.id] or redis.call('HEXISTS', JOBS, job.id) == 1 then return EXISTING .. job.id end
-  batch.ids[job.id] = true
-  if job.key ~= '' then batch.keys[job.key] = job.id .. job.hash end
-  return nil
+  redis.call('HSET', bucket, key, struct.pack('>I6', now + dedupe_ms) .. id .. string.sub(hash, 3))
+  -- The whole bucket goes a little after its last key; this is not said again for each.
+  if redis.call('PTTL', bucket) < dedupe_ms then
+    redis.call('PEXPIRE', bucket, math.floor(dedupe_ms * 1.25))
+  end
 end
 
--- Writes jobs that have no obstacle.
-local function insert(jobs, dedupe_ms)
-  local records, ready, due_now = {}, { [0] = {}, [1] = {}, [2] = {} }, 0
-  for _, job in ipairs(jobs) do
-    local header = { priority = job.priority, expiries = 0, attempt = 1, max_attempts = job.max_attempts,
-      deliveries = 0, enqueued_ms = now }
-    records[#records + 1] = job.id
-    records[#records + 1] = pack_header(header) .. job.body
-    if job.key ~= '' then
-      redis.call('SET', DEDUPE .. job.key, job.id .. job.hash, 'PX', dedupe_ms)
-    end
-    if job.delay > 0 then
-      make_delayed(job.id, job.priority, now + job.delay)
-    else
-      local list = ready[job.priority]
-      list[#list + 1] = ready_entry(job.id, now)
-      due_now = due_now + 1
+-- Whether the job at `at` would be a new one. `batch` remembers the ids and keys of earlier ones.
+local function is_new(at, batch)
+  local id, key = string.sub(ARGV[at], 12, 27), ARGV[at + 2]
+  if key ~= '' and (batch.keys[key] or key_owner(key, ARGV[at + 3])) then return false end
+  if batch.ids[id] or seq_of(id) then return false end
+  batch.ids[id] = true
+  batch.keys[key] = true
+  return true
+end
+
+-- Adds the jobs whose arguments begin at `places`. Answers for each '', or what stands in its way.
+local function insert(places, dedupe_ms)
+  local answers, ready, due_now = {}, { [0] = {}, [1] = {}, [2] = {} }, 0
+  local stamp, seq = struct.pack('>I6', now), redis.call('HINCRBY', META, 'seq', #places) - #places
+  for i, at in ipairs(places) do
+    local rest, delay, key = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+    local id = string.sub(rest, 12, 27)
+    local name = string.format('%.0f', seq + i)
+    local answer = key ~= '' and key_owner(key, ARGV[at + 3]) or nil
+    if not answer and redis.call('HSETNX', ids_key(id), id, name) == 0 then answer = EXISTING .. id end
+    answers[i] = answer or ''
+    if not answer then
+      if key ~= '' then claim_key(key, ARGV[at + 3], id, dedupe_ms) end
+      local record = stamp .. rest
+      if delay ~= '0' then
+        local due = now + tonumber(delay)
+        keep(name, record, due)
+        make_delayed(name, read_header(record), due)
+      else
+        redis.call('XADD', FRESH, name, '', record)
+        due_now = due_now + 1
+        if string.byte(rest, 28) > 0 then
+          make_ready('RPUSH', name, read_header(record), now)
+        else
+          local list = ready[bit.band(string.byte(rest, 2), 3)]
+          list[#list + 1] = name
+        end
+      end
     end
   end
-  in_pieces('HSET', JOBS, records, 2)
   for priority = 0, 2 do in_pieces('RPUSH', READY[priority], ready[priority], 1) end
   if due_now > 0 then wake(due_now) end
+  return answers
 end

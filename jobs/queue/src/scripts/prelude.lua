@@ -1,104 +1,62 @@
 -- Prepended to every script, after the clock and the key names: records, and the moves between places.
--- A job's place is told by membership: in LEASED, DELAYED or DEAD, else ready while it has a record.
+-- A record is in FRESH (a stream, while its job waits for its first delivery or is at it) or in KEPT
+-- (a hash, from the first delay, retry, expiry or death on). A job's place is told by membership: in a
+-- lease, DELAYED or DEAD, else it is ready. Within the queue a job goes by its seq, a number that only grows.
 local now = clock()
 local READY = { [0] = READY_0, [1] = READY_1, [2] = READY_2 }
 
--- As in record.rs: version, priority, expiries, attempt, max_attempts, deliveries, enqueued_ms.
-local HEADER, HEADER_SIZE, VERSION = '>BBBI2I2I4I6', 17, 1
--- token, ready_ms, leased_ms, priority; the worker's name follows.
-local LEASE, LEASE_SIZE = '>I6I6I6B', 19
+-- As in record.rs: enqueued_ms, version, flags, crashes, attempt, max_attempts, deliveries; then the id
+-- (16 bytes), the lane (a byte of length, then itself), the longest hold in ms (4) if it is strict.
+local HEADER, HEADER_SIZE, ID_END, VERSION = '>I6BBBI2I2I4', 17, 33, 1
+-- Flags beside the priority in the two lowest bits.
+local SUSPECT, STRICT, ASIDE = 4, 8, 16
 local HISTORY_MAX = 20
 -- Enough to wake several workers at once; a worker that finds more work than it takes wakes the next.
 local WAKE_MAX = 8
 
 -- Whether the record was written by a version that these scripts know.
 local function readable(record)
-  if #record < HEADER_SIZE then return false end
-  local version, priority = string.byte(record, 1, 2)
-  return version == VERSION and priority <= 2
+  return #record > ID_END and string.byte(record, 7) == VERSION and bit.band(string.byte(record, 8), 3) <= 2
+end
+
+local function has(h, flag)
+  return bit.band(h.flags, flag) ~= 0
 end
 
 local function read_header(record)
   if not record or not readable(record) then return nil end
-  local h = {}
-  local _
-  _, h.priority, h.expiries, h.attempt, h.max_attempts, h.deliveries, h.enqueued_ms =
-    struct.unpack(HEADER, record)
+  local h, _ = {}, nil
+  h.enqueued_ms, _, h.flags, h.crashes, h.attempt, h.max_attempts, h.deliveries = struct.unpack(HEADER, record)
+  h.priority = bit.band(h.flags, 3)
+  h.id = string.sub(record, HEADER_SIZE + 1, ID_END)
+  local lane = string.byte(record, ID_END + 1)
+  if lane > 0 then
+    h.lane = string.sub(record, ID_END + 2, ID_END + 1 + lane)
+    if has(h, STRICT) then h.hold_ms = struct.unpack('>I4', record, ID_END + 2 + lane) end
+  end
   return h
 end
 
-local function pack_header(h)
-  return struct.pack(HEADER, VERSION, h.priority, math.min(h.expiries, 255), math.min(h.attempt, 65535),
-    h.max_attempts, h.deliveries, h.enqueued_ms)
+-- The record with the changes made to its header. `flags` holds the priority and what else is set.
+local function rewritten(record, h)
+  return struct.pack(HEADER, h.enqueued_ms, VERSION, h.flags, math.min(h.crashes, 255),
+    math.min(h.attempt, 65535), h.max_attempts, h.deliveries) .. string.sub(record, HEADER_SIZE + 1)
 end
 
-local function rewrite(id, record, h)
-  redis.call('HSET', JOBS, id, pack_header(h) .. string.sub(record, HEADER_SIZE + 1))
+-- The piece of the id index that holds this id: few ids in each, so that Redis packs them.
+local function ids_key(id)
+  local high, low = string.byte(id, 15, 16)
+  return IDS .. string.char(bit.band(high, 31), low)
 end
 
-local function read_lease(lease)
-  local token, ready_ms, leased_ms, priority = struct.unpack(LEASE, lease)
-  return { token = token, ready_ms = ready_ms, leased_ms = leased_ms, priority = priority,
-    worker = string.sub(lease, LEASE_SIZE + 1) }
+local function seq_of(id)
+  return redis.call('HGET', ids_key(id), id)
 end
 
-local function lease_token(lease)
-  return (struct.unpack('>I6', lease))
-end
-
--- The leases of many jobs, packed, by id; in pieces, since a call takes only so many arguments.
-local function read_leases(ids)
-  local leases = {}
-  for from = 1, #ids, 240 do
-    local piece = redis.call('HMGET', LEASES, unpack(ids, from, math.min(from + 239, #ids)))
-    for i, lease in ipairs(piece) do leases[ids[from + i - 1]] = lease or nil end
-  end
-  return leases
-end
-
-local function ready_entry(id, since)
-  return id .. struct.pack('>I6', since)
-end
-
-local function wake(count)
-  local room = WAKE_MAX - redis.call('LLEN', WAKE)
-  for _ = 1, math.min(count, room) do redis.call('RPUSH', WAKE, '1') end
-end
-
--- Puts a job among the ready: first of its priority (`LPUSH`) or last (`RPUSH`).
-local function make_ready(push, id, priority, since)
-  redis.call(push, READY[priority], ready_entry(id, since))
-end
-
--- A new first one wakes a worker, which then knows until when to sleep.
-local function make_delayed(id, priority, due)
-  local first = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')
-  redis.call('ZADD', DELAYED, due * 4 + priority, id)
-  if not first[2] or due * 4 < tonumber(first[2]) then wake(1) end
-end
-
--- Moves a job that is in no other place to the dead, whole. `failure` is its JSON.
-local function bury(id, failure)
-  redis.call('ZADD', DEAD, now, id)
-  redis.call('HSET', DEATHS, id, struct.pack('>I6', now) .. failure)
-end
-
--- Appends a failed attempt to the job's history, which keeps the last HISTORY_MAX.
-local function remember(id, attempt, worker, failure)
-  local line = string.format('{"attempt":%d,"at_ms":%.0f,"worker":%s,', attempt, now, cjson.encode(worker))
-    .. string.sub(failure, 2)
-  local lines = redis.call('HGET', HISTORY, id)
-  if lines then
-    local _, breaks = string.gsub(lines, '\n', '\n')
-    if breaks + 1 >= HISTORY_MAX then lines = string.sub(lines, string.find(lines, '\n', 1, true) + 1) end
-    line = lines .. '\n' .. line
-  end
-  redis.call('HSET', HISTORY, id, line)
-end
-
-local function forget(id)
-  redis.call('HDEL', JOBS, id)
-  redis.call('HDEL', HISTORY, id)
+-- The id in a record; where there is none, one made of the seq.
+local function id_in(record, seq)
+  if #record < ID_END then return struct.pack('>I8I8', 0, tonumber(seq)) end
+  return string.sub(record, HEADER_SIZE + 1, ID_END)
 end
 
 -- `command key a b c ...` in pieces, since a call takes only so many arguments. `width` arguments
@@ -108,4 +66,88 @@ local function in_pieces(command, key, arguments, width)
   for from = 1, #arguments, step do
     redis.call(command, key, unpack(arguments, from, math.min(from + step - 1, #arguments)))
   end
+end
+
+-- Fields of a hash in pieces; `false` where there is none.
+local function values_of(key, fields)
+  local values = {}
+  for from = 1, #fields, 240 do
+    local piece = redis.call('HMGET', key, unpack(fields, from, math.min(from + 239, #fields)))
+    for i, value in ipairs(piece) do values[from + i - 1] = value end
+  end
+  return values
+end
+
+-- The records of jobs, `false` where there is none, and since when those in KEPT have been due.
+-- Jobs enqueued together have neighbouring seqs, so one XRANGE usually brings many.
+local function fetch(seqs)
+  local records, since, absent, from = {}, {}, {}, 1
+  while from <= #seqs do
+    local to = from
+    while to < #seqs and seqs[to + 1] - seqs[to] == 1 do to = to + 1 end
+    local found = redis.call('XRANGE', FRESH, seqs[from], seqs[to])
+    if #found == to - from + 1 then
+      for i, entry in ipairs(found) do records[from + i - 1] = entry[2][2] end
+    else
+      local named = {}
+      for _, entry in ipairs(found) do named[entry[1]] = entry[2][2] end
+      for i = from, to do
+        records[i] = named[seqs[i] .. '-0'] or false
+        if not records[i] then absent[#absent + 1] = i end
+      end
+    end
+    from = to + 1
+  end
+  if #absent > 0 then
+    local names = {}
+    for i, at in ipairs(absent) do names[i] = seqs[at] end
+    for i, value in ipairs(values_of(KEPT, names)) do
+      if value then
+        records[absent[i]], since[absent[i]] = string.sub(value, 7), (struct.unpack('>I6', value))
+      end
+    end
+  end
+  return records, since
+end
+
+local function fetch_one(seq)
+  local records, since = fetch({ seq })
+  return records[1], since[1]
+end
+
+-- Puts a record into KEPT, with the time since when its job is due.
+local function keep(seq, record, since)
+  redis.call('HSET', KEPT, seq, struct.pack('>I6', since) .. record)
+  redis.call('XDEL', FRESH, seq)
+end
+
+local function forget(seq, id)
+  redis.call('XDEL', FRESH, seq)
+  redis.call('HDEL', KEPT, seq)
+  redis.call('HDEL', HISTORY, seq)
+  redis.call('HDEL', ids_key(id), id)
+end
+
+local function wake(count)
+  local room = WAKE_MAX - redis.call('LLEN', WAKE)
+  for _ = 1, math.min(count, room) do redis.call('RPUSH', WAKE, '1') end
+end
+
+-- Moves a job that is in no other place, and whose record is in KEPT, to the dead. `failure` is JSON.
+local function bury(seq, failure)
+  redis.call('ZADD', DEAD, now, seq)
+  redis.call('HSET', DEATHS, seq, struct.pack('>I6', now) .. failure)
+end
+
+-- Appends a failed attempt to the job's history, which keeps the last HISTORY_MAX.
+local function remember(seq, attempt, worker, failure)
+  local line = string.format('{"attempt":%d,"at_ms":%.0f,"worker":%s,', attempt, now, cjson.encode(worker))
+    .. string.sub(failure, 2)
+  local lines = redis.call('HGET', HISTORY, seq)
+  if lines then
+    local _, breaks = string.gsub(lines, '\n', '\n')
+    if breaks + 1 >= HISTORY_MAX then lines = string.sub(lines, string.find(lines, '\n', 1, true) + 1) end
+    line = lines .. '\n' .. line
+  end
+  redis.call('HSET', HISTORY, seq, line)
 end

@@ -2,12 +2,14 @@
 -- Makes a delayed job ready now.
 -- Input:  ARGV id.
 -- Output: 1, or 0 when it is not delayed.
--- Keys:   DELAYED, READY, WAKE.
+-- Keys:   IDS, FRESH, KEPT, DELAYED, READY, LANE, LANES, SCHEDULED, LATER, META, WAKE.
 -- Atomic: whole.
 -- Bound:  one job.
-local score = redis.call('ZSCORE', DELAYED, ARGV[1])
-if not score then return 0 end
-redis.call('ZREM', DELAYED, ARGV[1])
-make_ready('RPUSH', ARGV[1], tonumber(score) % 4, now)
+local seq = seq_of(ARGV[1])
+local record = seq and fetch_one(seq)
+local h = read_header(record)
+if not h or not undelay(seq, h) then return 0 end
+keep(seq, record, now)
+make_ready('RPUSH', seq, h, now)
 wake(1)
 return 1

@@ -2,14 +2,15 @@
 -- Removes dead jobs, after they have been archived.
 -- Input:  ARGV ids.
 -- Output: how many were there.
--- Keys:   DEAD, DEATHS, JOBS, HISTORY.
+-- Keys:   IDS, DEAD, DEATHS, KEPT, FRESH, HISTORY.
 -- Atomic: the batch.
 -- Bound:  the batch.
 local removed = 0
 for _, id in ipairs(ARGV) do
-  if redis.call('ZREM', DEAD, id) == 1 then
-    redis.call('HDEL', DEATHS, id)
-    forget(id)
+  local seq = seq_of(id)
+  if seq and redis.call('ZREM', DEAD, seq) == 1 then
+    redis.call('HDEL', DEATHS, seq)
+    forget(seq, id)
     removed = removed + 1
   end
 end

@@ -169,7 +169,7 @@ fn payload<T: DeserializeOwned>(job: &Job) -> Result<T, Outcome> {
 }
 
 fn not_ours(reason: String) -> Outcome {
-    Outcome::Defer { delay: NOT_OURS, reason }
+    Outcome::Unknown { delay: NOT_OURS, reason }
 }
 
 /// One line per decision.
@@ -185,6 +185,9 @@ fn log(outcome: &Outcome) {
         ),
         Outcome::Defer { delay, reason } => {
             tracing::info!(delay_ms = millis(*delay), "Put off: {reason}");
+        }
+        Outcome::Unknown { delay, reason } => {
+            tracing::warn!(delay_ms = millis(*delay), "Left for a worker that knows it: {reason}");
         }
         Outcome::Dead { failure } => tracing::error!(
             error.class = failure.class,
