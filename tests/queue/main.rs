@@ -17,6 +17,7 @@ mod outage;
 mod settle;
 mod shutdown;
 mod take;
+mod topology;
 mod unreadable;
 mod wake;
 mod world;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use apalis_core::error::{BoxDynError, WorkerError};
 use apalis_core::worker::builder::WorkerBuilder;
 use futures::future::BoxFuture;
-use payfleet::servers::{RedisOptions, RedisServer};
 use payfleet_core::backoff::Backoff;
 use payfleet_core::ids::{RequestHash, TenantId};
 use payfleet_core::job::{Dedupe, Failure, NewJob, Origin, QueueName, TraceContext};
@@ -19,22 +18,28 @@ use payfleet_queue::{
 use redis::aio::MultiplexedConnection;
 use tokio::sync::oneshot;
 
+use crate::topology::Shared;
+
 /// When the stepped clock starts.
 pub(crate) const START: i64 = 1_800_000_000_000;
 /// The lease of every test's queue.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
-static SHARED: tokio::sync::Mutex<Weak<RedisServer>> = tokio::sync::Mutex::const_new(Weak::new());
+static SHARED: tokio::sync::Mutex<Weak<Shared>> = tokio::sync::Mutex::const_new(Weak::new());
 static PREFIXES: AtomicU64 = AtomicU64::new(0);
 
-async fn shared() -> Arc<RedisServer> {
+async fn shared() -> Arc<Shared> {
     let mut shared = SHARED.lock().await;
     if let Some(server) = shared.upgrade() {
         return server;
     }
-    let server = Arc::new(RedisServer::start(RedisOptions::default()).await.unwrap());
+    let server = Arc::new(Shared::start().await);
     *shared = Arc::downgrade(&server);
     server
+}
+
+fn fresh_prefix() -> String {
+    format!("test-{}", PREFIXES.fetch_add(1, Ordering::Relaxed))
 }
 
 pub(crate) fn queue_name(name: &str) -> QueueName {
@@ -45,7 +50,7 @@ pub(crate) struct World {
     pub(crate) queue: Queue,
     pub(crate) name: QueueName,
     pub(crate) redis: MultiplexedConnection,
-    _server: Option<Arc<RedisServer>>,
+    _server: Option<Arc<Shared>>,
 }
 
 impl World {
@@ -55,20 +60,32 @@ impl World {
 
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let server = shared().await;
-        let mut world = Self::at(&server.url(), change).await;
+        let prefix = server.prefix(&fresh_prefix());
+        let direct = server.url_of(&format!("{{{prefix}:main}}")).await;
+        let mut world = Self::connect(&server.url(), &direct, prefix, change).await;
         world._server = Some(server);
         world
     }
 
+    /// On a server of the test's own.
     pub(crate) async fn at(url: &str, change: impl FnOnce(&mut Config)) -> Self {
-        let client = redis::Client::open(url).unwrap();
+        Self::connect(url, url, fresh_prefix(), change).await
+    }
+
+    /// On servers of the test's own, where `direct` is the one that has the keys.
+    pub(crate) async fn behind(url: &str, direct: &str, change: impl FnOnce(&mut Config)) -> Self {
+        Self::connect(url, direct, fresh_prefix(), change).await
+    }
+
+    async fn connect(url: &str, direct: &str, prefix: String, change: impl FnOnce(&mut Config)) -> Self {
+        let client = redis::Client::open(direct).unwrap();
         let mut redis = client.get_multiplexed_async_connection().await.unwrap();
         let mut config = Config::new(url);
-        config.prefix = format!("test-{}", PREFIXES.fetch_add(1, Ordering::Relaxed));
+        config.prefix = prefix;
         config.lease = LEASE;
         // A stepped clock has gaps, which are no outages.
         config.grace = Duration::ZERO;
-        config.time = TimeSource::Key(format!("{}-clock", config.prefix));
+        config.time = TimeSource::Key(format!("{{{}-clock", config.prefix));
         change(&mut config);
         if let TimeSource::Key(key) = &config.time {
             let () = redis::cmd("SET").arg(key).arg(START).query_async(&mut redis).await.unwrap();

@@ -4,11 +4,21 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use crate::tls::Tls;
+
 /// How to reach Redis and what to promise. [`Config::new`] fills in the defaults.
 #[derive(Clone)]
 pub struct Config {
-    /// `redis://[user:password@]host:port[/db]`.
+    /// Where Redis is, over TLS with `rediss` for `redis` in each form; reserved characters of a
+    /// user or password are percent-encoded:
+    ///
+    /// - one server: `redis://[user:password@]host:port[/db]`
+    /// - Sentinel: `redis+sentinel://[user:password@]host:port,host:port/primary-name[/db]`, where
+    ///   the hosts are the sentinels, and `?sentinel=user:password` is who we are to them
+    /// - Cluster: `redis+cluster://[user:password@]host:port,host:port`, some of its nodes
     pub url: String,
+    /// Certificates for `rediss`; `None`: the system's authorities are trusted.
+    pub tls: Option<Tls>,
     /// Begins every key; one Redis can hold several fleets. Default `payfleet`.
     pub prefix: String,
     /// When an enqueue counts as done.
@@ -35,6 +45,7 @@ impl Config {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            tls: None,
             prefix: "payfleet".to_owned(),
             durability: Durability::Local,
             lease: Duration::from_secs(10),

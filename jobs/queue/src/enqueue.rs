@@ -6,10 +6,8 @@ use std::time::Duration;
 use payfleet_core::JobId;
 use payfleet_core::job::{NewJob, QueueName};
 use redis::Cmd;
-use redis::aio::MultiplexedConnection;
 
-use crate::connection::RESPONSE_TIMEOUT;
-use crate::queue::{Repeat, millis, run_on};
+use crate::queue::{Repeat, millis};
 use crate::record::{encode, id_from};
 use crate::{Config, Durability, Enqueued, Error, Queue};
 
@@ -88,40 +86,8 @@ impl Queue {
         match self.config().durability {
             Durability::Local => self.run(script, call, Some(queue), Repeat::Once).await,
             Durability::Replicas { count, timeout } => {
-                let mut connection = self.waiting_connection(timeout).await?;
-                let failed = |e: redis::RedisError| Error::from_redis(&e, Some(queue));
-                let replies = run_on(&mut connection, script, call).await.map_err(failed)?;
-                // WAIT counts the writes of its own connection, and blocks it.
-                let mut wait = redis::cmd("WAIT");
-                wait.arg(count).arg(millis(timeout).max(1));
-                let confirmed: u32 = wait.query_async(&mut connection).await.map_err(failed)?;
-                self.give_back(connection);
-                if confirmed < count {
-                    return Err(Error::DurabilityShortfall { asked: count, confirmed });
-                }
-                Ok(replies)
+                self.run_for_replicas(script, call, queue, (count, timeout)).await
             }
-        }
-    }
-
-    /// A connection nobody else uses. It is given back only after success, so one that failed in
-    /// any way is dropped.
-    async fn waiting_connection(&self, timeout: Duration) -> Result<MultiplexedConnection, Error> {
-        let idle = self.inner.waiting.lock().ok().and_then(|mut pool| pool.pop());
-        if let Some(connection) = idle {
-            return Ok(connection);
-        }
-        let response = RESPONSE_TIMEOUT.saturating_add(timeout);
-        let connected = self.inner.connector.connect(Some(response)).await;
-        connected.map_err(|e| Error::from_redis(&e, None))
-    }
-
-    fn give_back(&self, connection: MultiplexedConnection) {
-        const IDLE: usize = 16;
-        if let Ok(mut pool) = self.inner.waiting.lock()
-            && pool.len() < IDLE
-        {
-            pool.push(connection);
         }
     }
 }

@@ -34,6 +34,7 @@ pub mod backend;
 mod bytes;
 mod config;
 mod connection;
+mod durable;
 mod enqueue;
 mod error;
 mod inspect;
@@ -46,6 +47,7 @@ mod schedule;
 mod scripts;
 mod settle;
 mod take;
+mod tls;
 mod together;
 mod vocabulary;
 mod wait;
@@ -54,6 +56,7 @@ mod why;
 pub use config::{Config, Durability, TimeSource};
 pub use error::Error;
 pub use queue::Queue;
+pub use tls::{ClientCertificate, Tls};
 pub use vocabulary::{
     Enqueued, JobView, LeaseRef, Leased, Outcome, Place, QueueStats, Settled, Settlement, Taken,
 };

@@ -8,8 +8,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind};
 
 use crate::backend::Floor;
-use crate::connection::{Connector, Link};
-use crate::error::spoils_connection;
+use crate::connection::Routes;
 use crate::scripts::{Script, Scripts};
 use crate::together::Together;
 use crate::{Config, Error, keys};
@@ -23,10 +22,7 @@ pub struct Queue {
 pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) scripts: Scripts,
-    pub(crate) connector: Connector,
-    link: Link,
-    /// Connections on which one enqueue at a time waits for replicas.
-    pub(crate) waiting: std::sync::Mutex<Vec<MultiplexedConnection>>,
+    pub(crate) routes: Routes,
     /// Enqueue calls that go out together.
     pub(crate) together: Together,
     /// Which handlers of this process may run now.
@@ -55,13 +51,10 @@ impl Queue {
     /// # Errors
     /// [`Error::InvalidUrl`].
     pub fn open(config: Config) -> Result<Self, Error> {
-        let connector = Connector::new(&config.url)?;
         let inner = Inner {
             scripts: Scripts::new(&config.time),
-            link: Link::new(connector.clone()),
-            connector,
+            routes: Routes::new(&config.url, config.tls.as_ref())?,
             config,
-            waiting: std::sync::Mutex::default(),
             together: Together::default(),
             floor: Arc::default(),
         };
@@ -84,9 +77,7 @@ impl Queue {
 
     /// Has the next call connect anew.
     pub(crate) async fn reconnect(&self) {
-        if let Ok((_, generation)) = self.inner.link.get().await {
-            self.inner.link.discard(generation).await;
-        }
+        self.inner.routes.reset().await;
     }
 
     pub(crate) fn tag(&self, queue: &QueueName) -> String {
@@ -116,8 +107,9 @@ impl Queue {
         repeat: Repeat,
     ) -> Result<T, Failed> {
         let mut again = repeat == Repeat::Once;
+        let mut redirects = 2_u8;
         loop {
-            let (mut connection, generation) = self.inner.link.get().await.map_err(Failed::Connecting)?;
+            let (mut connection, used) = self.inner.routes.get(call).await.map_err(Failed::Connecting)?;
             let answer = match script {
                 Some(script) => run_on(&mut connection, script, call).await,
                 None => call.query_async(&mut connection).await,
@@ -126,8 +118,9 @@ impl Queue {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            if spoils_connection(&error) {
-                self.inner.link.discard(generation).await;
+            if self.inner.routes.failed(&used, &error).await && redirects > 0 {
+                redirects = redirects.saturating_sub(1);
+                continue;
             }
             // A connection that died while idle is noticed only now; a slow one is not tried again.
             if !(again && error.is_connection_dropped()) {

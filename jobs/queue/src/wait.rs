@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use payfleet_core::job::QueueName;
-use redis::aio::MultiplexedConnection;
+use redis::Cmd;
 use tokio::time::Instant;
 
-use crate::connection::RESPONSE_TIMEOUT;
+use crate::connection::Own;
 use crate::{Error, Queue, keys};
 
 /// How long one blocking command waits in Redis.
@@ -22,12 +22,12 @@ pub struct Waiter {
     queue: Queue,
     key: String,
     pending: Option<BoxFuture<'static, Result<Answer, Error>>>,
-    connection: Option<MultiplexedConnection>,
+    connection: Option<Own>,
 }
 
 struct Answer {
     woken: bool,
-    connection: MultiplexedConnection,
+    connection: Own,
 }
 
 impl std::fmt::Debug for Waiter {
@@ -98,20 +98,25 @@ impl Waiter {
     }
 }
 
-async fn block(
-    queue: Queue,
-    key: String,
-    connection: Option<MultiplexedConnection>,
-) -> Result<Answer, Error> {
-    let failed = |e: redis::RedisError| Error::from_redis(&e, None);
-    let mut connection = if let Some(connection) = connection {
-        connection
-    } else {
-        let response = PATIENCE.saturating_add(RESPONSE_TIMEOUT);
-        queue.inner.connector.connect(Some(response)).await.map_err(failed)?
-    };
+async fn block(queue: Queue, key: String, connection: Option<Own>) -> Result<Answer, Error> {
+    let routes = &queue.inner.routes;
     let mut pop = redis::cmd("BLPOP");
     pop.arg(key).arg(PATIENCE.as_secs_f64());
-    let popped: Option<(String, String)> = pop.query_async(&mut connection).await.map_err(failed)?;
-    Ok(Answer { woken: popped.is_some(), connection })
+    // The queue may have moved to another server meanwhile: nobody would wake us here.
+    let mut own = match connection.filter(|own| routes.is_current(own, &pop)) {
+        Some(own) => own,
+        None => routes.own(&pop, PATIENCE).await?,
+    };
+    match popped(&mut own, &pop).await {
+        Ok(woken) => Ok(Answer { woken, connection: own }),
+        Err(error) => {
+            routes.own_failed(own, &error);
+            Err(Error::from_redis(&error, None))
+        }
+    }
+}
+
+async fn popped(own: &mut Own, pop: &Cmd) -> redis::RedisResult<bool> {
+    let popped: Option<(String, String)> = pop.query_async(&mut own.connection).await?;
+    Ok(popped.is_some())
 }

@@ -11,12 +11,16 @@ mod ports;
 pub mod postgres;
 mod programs;
 pub mod redis;
+pub mod redis_cluster;
+pub mod redis_sentinel;
 mod sweep;
 
 pub use child::{Child, Launch, Orphaned};
 pub use ports::free_port;
 pub use postgres::{PostgresOptions, PostgresServer};
 pub use redis::{AppendFsync, RedisOptions, RedisServer};
+pub use redis_cluster::RedisCluster;
+pub use redis_sentinel::RedisSentinel;
 pub use rustix::process::Signal;
 
 use std::fs::File;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::TcpStream;
 
 use super::child::{Child, Launch};
@@ -114,8 +114,25 @@ impl RedisServer {
     /// # Errors
     /// It does not come up: with its last words.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
+        self.relaunch().await?;
+        self.until_ready().await
+    }
+
+    /// Starts it again without waiting until it has loaded its data.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub async fn relaunch(&mut self) -> anyhow::Result<()> {
         self.stop().await;
         self.child = self.launch.spawn().await?;
+        Ok(())
+    }
+
+    /// Waits until it answers.
+    ///
+    /// # Errors
+    /// It does not come up: with its last words.
+    pub async fn until_ready(&self) -> anyhow::Result<()> {
         until_ready(&self.child, self.port).await
     }
 
@@ -165,12 +182,35 @@ async fn until_ready(child: &Child, port: u16) -> anyhow::Result<()> {
 
 /// Whether it answers PING; while it loads its data it does not.
 async fn answers(port: u16) -> bool {
+    ask(port, "PING").await.is_ok_and(|answer| answer == "+PONG")
+}
+
+/// Sends one command without odd characters and returns the reply as it comes over the wire, an
+/// array as lines, an error as `-ERR ...`.
+pub(super) async fn ask(port: u16, command: &str) -> anyhow::Result<String> {
     let ask = async {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        stream.write_all(b"PING\r\n").await?;
-        let mut answer = [0; 7];
-        stream.read_exact(&mut answer).await?;
-        Ok::<_, std::io::Error>(&answer == b"+PONG\r\n")
+        let mut stream = BufStream::new(TcpStream::connect(("127.0.0.1", port)).await?);
+        stream.write_all(format!("{command}\r\n").as_bytes()).await?;
+        stream.flush().await?;
+        let mut reply = String::new();
+        let mut lines = 1_usize;
+        while lines > 0 {
+            let mut line = String::new();
+            anyhow::ensure!(stream.read_line(&mut line).await? > 0, "the connection ended");
+            let length = || line.trim_end().get(1..).and_then(|n| n.parse::<usize>().ok()).unwrap_or(0);
+            lines = lines.saturating_sub(1);
+            match line.as_bytes().first() {
+                Some(b'*') => lines = lines.saturating_add(length()),
+                Some(b'$') => {
+                    let mut text = vec![0; length().saturating_add(2)];
+                    stream.read_exact(&mut text).await?;
+                    line.push_str(&String::from_utf8_lossy(&text));
+                }
+                _ => {}
+            }
+            reply.push_str(&line);
+        }
+        Ok(reply.replace("\r\n", "\n").trim_end().to_owned())
     };
-    matches!(tokio::time::timeout(Duration::from_secs(1), ask).await, Ok(Ok(true)))
+    tokio::time::timeout(Duration::from_secs(1), ask).await.context("it did not answer in 1 s")?
 }
