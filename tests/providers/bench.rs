@@ -11,7 +11,7 @@ use payfleet_core::ids::AccountId;
 use payfleet_core::provider::{Action, CallOutcome, Effect, Provider, Report};
 use payfleet_core::{Clock, Money, OperationId, OutcomeClass, ProviderKey, TenantId, Timestamp};
 use payfleet_providers::sandbox::{self, Options, Sandbox};
-use payfleet_providers::{Client, Clients, Reply, heleket, trovotech};
+use payfleet_providers::{Client, Clients, Reply, heleket, tatum, trovotech};
 use serde_json::Value;
 
 /// Where the tests' time begins: a whole second.
@@ -47,10 +47,16 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn start(provider: Provider) -> Self {
+        Self::start_with(provider, |_| {}).await
+    }
+
+    /// With options changed by `change`.
+    pub(crate) async fn start_with(provider: Provider, change: impl FnOnce(&mut Options)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Hand(Arc::new(AtomicI64::new(START_MS)));
         let mut options = Options::new(PathBuf::from(dir.path()), Arc::new(clock.clone()));
         options.settle_after = Duration::from_millis(u64::try_from(SETTLE_MS).unwrap());
+        change(&mut options);
         let sandbox = run(provider, options.clone()).await;
         let clients = clients(&sandbox.url(), |_| {});
         Self { provider, sandbox, clients, clock, options, _dir: dir }
@@ -94,6 +100,33 @@ impl Bench {
         assert!(sent.status().is_success());
     }
 
+    /// Sends JSON to a control path, and reads the JSON that is answered.
+    pub(crate) async fn ask(&self, what: &str, body: Value) -> Value {
+        let answer = http().post(self.control(what)).json(&body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{what}: {}", answer.status());
+        answer.json().await.unwrap()
+    }
+
+    /// As [`Self::ask`], where only the status matters.
+    pub(crate) async fn status(&self, what: &str, body: Value) -> u16 {
+        http().post(self.control(what)).json(&body).send().await.unwrap().status().as_u16()
+    }
+
+    pub(crate) async fn tell_json(&self, what: &str, body: Value) {
+        assert_eq!(self.status(what, body).await, 204);
+    }
+
+    /// What a control path says once it says what is waited for.
+    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let said = self.read(what).await;
+            if is_so(&said) {
+                return said;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn control(&self, what: &str) -> String {
         format!("{}/{what}", self.sandbox.url())
     }
@@ -117,7 +150,19 @@ pub(crate) fn clients(url: &str, change: impl FnOnce(&mut heleket::Config)) -> C
     (heleket.allow_private, heleket.per_second) = (true, fast);
     heleket.payment_key = Some("sandbox-payment-key".into());
     change(&mut heleket);
-    Clients::new(Some(heleket), Some(trovotech_config(url))).unwrap()
+    let clients = Clients::new(Some(heleket), Some(trovotech_config(url))).unwrap();
+    clients.with_tatum(tatum_config(url, "sandbox-api-key")).unwrap()
+}
+
+fn tatum_config(url: &str, api_key: &str) -> tatum::Config {
+    let mut config = tatum::Config::new(url.to_owned(), api_key.into());
+    (config.allow_private, config.per_second) = (true, NonZeroU32::new(10_000).unwrap());
+    config
+}
+
+/// A client of Tatum with this key.
+pub(crate) fn tatum_client(url: &str, api_key: &str) -> tatum::Client {
+    tatum::Client::new(tatum_config(url, api_key)).unwrap()
 }
 
 fn trovotech_config(url: &str) -> trovotech::Config {

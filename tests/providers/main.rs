@@ -2,11 +2,13 @@
 //! webhook comes to, and what really happened at the provider.
 
 mod bench;
+mod deliveries;
 mod heleket;
 mod heleket_account;
 mod ledger;
 mod record;
 mod stripe;
+mod tatum;
 mod transport;
 mod trovotech;
 mod trovotech_account;
