@@ -5,6 +5,7 @@ mod keys;
 mod line;
 mod plans;
 mod sandbox;
+mod shapes;
 mod wire;
 
 use std::num::NonZeroU32;

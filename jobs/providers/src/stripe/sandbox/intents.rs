@@ -113,6 +113,7 @@ fn members(params: &Params, minor: i64, currency: &str, is_automatic: bool) -> V
     let types = if types.is_empty() { vec!["card"] } else { types };
     let transfer = params.text("transfer_data[destination]").map(|to| json!({ "destination": to }));
     json!({
+        "allowed_payment_method_types": null,
         "amount": minor,
         "amount_capturable": 0,
         "amount_details": { "tip": {} },
@@ -127,15 +128,20 @@ fn members(params: &Params, minor: i64, currency: &str, is_automatic: bool) -> V
         "confirmation_method": "automatic",
         "currency": currency,
         "customer": params.text("customer"),
+        "customer_account": null,
         "description": params.text("description"),
+        "excluded_payment_method_types": null,
         "last_payment_error": null,
         "latest_charge": null,
+        "managed_payments": null,
         "metadata": params.metadata(None),
         "next_action": null,
         "on_behalf_of": params.text("on_behalf_of"),
         "payment_method": null,
+        "payment_method_configuration_details": null,
         "payment_method_options": {},
         "payment_method_types": types,
+        "payment_record": null,
         "processing": null,
         "receipt_email": params.text("receipt_email"),
         "review": null,
