@@ -14,6 +14,7 @@ mod limits;
 mod limits_property;
 mod model;
 mod outage;
+mod schedules;
 mod settle;
 mod shutdown;
 mod take;

@@ -31,8 +31,10 @@ use payfleet_core::job::QueueName;
 /// | `:history` | hash | seq -> failed attempts, one JSON object a line |
 /// | `:dedupe:B` | hash | dedupe key -> expiry, id and body hash; B is 13 bits of a hash of the key |
 /// | `:meta` | hash | counters, `paused`, when workers were last seen |
+/// | `:schedules` | hash | name -> when, and on a second line the definition (schedule.rs) |
+/// | `:ticks` | hash | name of a schedule -> last tick (ms), id of its last job |
 /// | `:wake` | list | tokens on which idle workers block |
-const LUA_NAMES: [(&str, &str); 25] = [
+const LUA_NAMES: [(&str, &str); 27] = [
     ("FRESH", ":fresh"),
     ("KEPT", ":kept"),
     ("IDS", ":ids:"),
@@ -58,6 +60,8 @@ const LUA_NAMES: [(&str, &str); 25] = [
     ("DEDUPE", ":dedupe:"),
     ("META", ":meta"),
     ("WAKE", WAKE),
+    ("SCHEDULES", ":schedules"),
+    ("TICKS", ":ticks"),
 ];
 const WAKE: &str = ":wake";
 

@@ -46,6 +46,8 @@ pub(crate) struct Scripts {
     pub(crate) reschedule: Script,
     pub(crate) peek: Script,
     pub(crate) why: Script,
+    pub(crate) schedules: Script,
+    pub(crate) fire: Script,
     pub(crate) limit: Script,
     pub(crate) breaker: Script,
 }
@@ -82,6 +84,8 @@ impl Scripts {
             peek: plain(include_str!("scripts/peek.lua")),
             why: plain(include_str!("scripts/why.lua")),
             claim_tick: assemble(include_str!("scripts/claim_tick.lua"), &[]),
+            schedules: plain(include_str!("scripts/schedules.lua")),
+            fire: inserting(include_str!("scripts/fire.lua")),
             limit: assemble(include_str!("scripts/limit.lua"), &[&clock(time)]),
             breaker: assemble(include_str!("scripts/breaker.lua"), &[&clock(time)]),
         }

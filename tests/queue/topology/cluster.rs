@@ -76,7 +76,7 @@ async fn a_queue_whose_slot_moves_is_unavailable_meanwhile_and_works_at_its_new_
     assert!(matches!(error, Error::Unavailable { .. }), "{error}");
 
     let mut list = redis::cmd("CLUSTER");
-    let keys: Vec<String> =
+    let keys: Vec<Vec<u8>> =
         list.arg("GETKEYSINSLOT").arg(slot).arg(100).query_async(&mut source).await.unwrap();
     assert!(!keys.is_empty());
     let mut migrate = redis::cmd("MIGRATE");
