@@ -2,6 +2,8 @@
 //! webhook comes to, and what really happened at the provider.
 
 mod bench;
+mod command;
+mod conformance;
 mod deliveries;
 mod heleket;
 mod heleket_account;

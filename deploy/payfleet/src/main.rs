@@ -15,7 +15,9 @@ Examples:
   payfleet dlq list                  what died, newest first
   payfleet dlq show JOB              one dead letter: what it was, why it died, did money move
   payfleet dlq retry JOB             gives it back to the workers
-  payfleet hash-token                makes an API token and the line that configures it";
+  payfleet hash-token                makes an API token and the line that configures it
+  payfleet webhook verify ...        is this delivery the provider's, and which event is it
+  payfleet sandbox                   the four providers alone, to write an application against";
 
 /// The operator's command of Payfleet, a durable worker fleet for moving money.
 #[derive(Parser)]
@@ -36,6 +38,11 @@ enum Command {
     Dlq(commands::dlq::Command),
     /// Makes an API token, or hashes the one on stdin, for the producer
     HashToken(commands::hash_token::Options),
+    /// Verifies a provider's delivery, or signs one
+    #[command(subcommand)]
+    Webhook(commands::webhook::Command),
+    /// Runs the four providers alone, as sandboxes
+    Sandbox(commands::sandbox::Options),
 }
 
 #[tokio::main]
@@ -45,6 +52,8 @@ async fn main() -> ExitCode {
         Command::Migrate(options) => commands::migrate::run(&options).await,
         Command::Dlq(command) => commands::dlq::run(command).await,
         Command::HashToken(options) => commands::hash_token::run(&options),
+        Command::Webhook(command) => commands::webhook::run(command),
+        Command::Sandbox(options) => commands::sandbox::run(options).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

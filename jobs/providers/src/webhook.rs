@@ -4,10 +4,14 @@
 //! and enqueues the body untouched. [`parse`] reads the same body again in the worker. Both name an
 //! event by the same key, which stays the same however often the provider sends it.
 
+mod signing;
+
 use payfleet_core::provider::{Provider, Report};
 use payfleet_core::{Classify, OutcomeClass, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
+
+pub use self::signing::{SignedDelivery, sign};
 
 use crate::json::NotAnObject;
 use crate::{heleket, stripe, tatum, trovotech};

@@ -3,5 +3,7 @@
 pub(crate) mod dlq;
 pub(crate) mod hash_token;
 pub(crate) mod migrate;
+pub(crate) mod sandbox;
 pub(crate) mod show;
 mod stores;
+pub(crate) mod webhook;
