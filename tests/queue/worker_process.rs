@@ -4,6 +4,7 @@
 //! ends (`begin ID DELIVERY`, `end ID`), and listens on stdin: `go` lets jobs that wait go on, `stop`
 //! ends it as a service would.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -15,7 +16,10 @@ use payfleet_queue::backend::{BackendOptions, Delivery, RedisBackend};
 use payfleet_queue::{Config, Outcome, Queue};
 use tokio::sync::watch;
 
-const USAGE: &str = "usage: queue-worker URL PREFIX QUEUE WORKER CONCURRENCY LEASE_MS";
+const USAGE: &str = "usage: queue-worker URL PREFIX QUEUE WORKER CONCURRENCY LEASE_MS KIND,KIND,...";
+
+/// How long a job that this worker does not know is left to others.
+const NOT_OURS: Duration = Duration::from_millis(20);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -28,6 +32,7 @@ async fn main() -> anyhow::Result<()> {
     options.concurrency = next()?.parse()?;
     options.retry = Backoff { base_ms: 0, cap_ms: 0 };
     config.lease = Duration::from_millis(next()?.parse()?);
+    let kinds: Arc<[String]> = next()?.split(',').map(str::to_owned).collect();
 
     let (go, gone) = watch::channel(false);
     let (stop, mut stopped) = watch::channel(false);
@@ -45,10 +50,17 @@ async fn main() -> anyhow::Result<()> {
     };
     let worker = options.worker.clone();
     let backend = RedisBackend::new(Queue::open(config)?, name, options);
-    let worker =
-        WorkerBuilder::new(worker).backend(backend).build(move |d: Delivery| handle(d, gone.clone()));
+    let worker = WorkerBuilder::new(worker).backend(backend).build(move |d: Delivery| {
+        let (knows, gone) = (kinds.contains(&d.job.envelope.kind), gone.clone());
+        async move { if knows { handle(d, gone).await } else { Ok(not_ours(&d)) } }
+    });
     worker.run_until(signal).await?;
     Ok(())
+}
+
+fn not_ours(delivery: &Delivery) -> Outcome {
+    let kind = &delivery.job.envelope.kind;
+    Outcome::Unknown { delay: NOT_OURS, reason: format!("this worker does not know jobs of kind {kind}") }
 }
 
 async fn handle(delivery: Delivery, mut gone: watch::Receiver<bool>) -> Result<Outcome, BoxDynError> {

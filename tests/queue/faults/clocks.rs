@@ -61,10 +61,9 @@ async fn live_job_is_not_stolen(redis_time: i64) {
     gate.add_permits(1);
     world.until("it is done", |stats| stats.done == 1).await;
 
-    // And a worker that is gone holds its job exactly as long as Redis says.
-    world.enqueue(&[world.job(2)]).await;
     worker.stop().await;
-    world.enqueue(&[world.job(3)]).await;
+    // And a worker that is gone holds its job exactly as long as Redis says.
+    world.enqueue(&[world.job(2), world.job(3)]).await;
     let held = world.take(10).await;
     world.advance(LEASE - Duration::from_millis(1)).await;
     assert!(world.queue.take(&world.name, "thief", 10).await.unwrap().jobs.is_empty());

@@ -9,11 +9,14 @@
 mod account;
 mod backlog;
 mod clocks;
+mod crashes;
 mod lost_replies;
 mod network;
 mod process;
+mod records;
 mod refusals;
 mod restarts;
+mod rolling;
 mod scripts;
 mod stalls;
 

@@ -30,14 +30,20 @@ pub(super) struct WorkerProcess {
 }
 
 impl WorkerProcess {
-    /// Starts a worker that reaches Redis at `url`.
+    /// Starts a worker that reaches Redis at `url` and knows all kinds.
     pub(super) fn start(world: &World, url: &str, concurrency: usize) -> Self {
+        Self::start_knowing("done,hold,retry-once,die,abort", world, url, concurrency)
+    }
+
+    /// Starts a worker that knows these kinds.
+    pub(super) fn start_knowing(kinds: &str, world: &World, url: &str, concurrency: usize) -> Self {
         let config = world.queue.config();
         let mut command = Command::new(env!("CARGO_BIN_EXE_queue-worker"));
         command
             .args([url, &config.prefix, world.name.as_str(), "child"])
             .arg(concurrency.to_string())
             .arg(config.lease.as_millis().to_string())
+            .arg(kinds)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true);

@@ -28,6 +28,7 @@ fn whatever_happens_in_whatever_order_the_queue_does_what_its_contract_says() {
         cases: cases(),
         failure_persistence: None,
         max_global_rejects: u32::MAX,
+        max_local_rejects: u32::MAX,
         ..Config::default()
     };
     let sequences = Plan::sequential_strategy(STEPS);

@@ -4,7 +4,7 @@
 //! its time may be ended or kept until somebody else has the job, and a job that is due may still be
 //! counted among the delayed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use payfleet_core::JobId;
 use payfleet_core::ids::RequestHash;
@@ -15,8 +15,8 @@ use payfleet_queue::{
 
 use crate::world::{LEASE, START};
 
-/// After fewer expired leases a job is no suspect of killing its workers.
-const FEWEST_CRASHES: u32 = 3;
+/// A job is dead once so many workers ended while it ran alone, and not before.
+const MAX_CRASHES: u32 = 3;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum At {
@@ -43,7 +43,13 @@ struct Entry {
     failures: usize,
     /// Finished leases: at least and at most.
     deliveries: (u32, u32),
+    /// Leases that expired since it last came through a delivery: it is a suspect.
     expiries: u32,
+    /// Of those, the ones that were started.
+    crashes: u32,
+    is_started: bool,
+    /// Given back past its time: before or after the queue noticed, so it may be a suspect or not.
+    is_vague: bool,
     /// Its turn among jobs of its priority, while order is promised: due since it was enqueued, and
     /// never handed out.
     turn: Option<u64>,
@@ -56,8 +62,6 @@ pub(super) struct Oracle {
     is_paused: bool,
     live: BTreeMap<JobId, Entry>,
     keys: BTreeMap<String, (JobId, RequestHash)>,
-    /// Ids that left by being cancelled: such a job may come back in its old place.
-    cancelled: BTreeSet<JobId>,
     done: u64,
     newest_token: u64,
     next_turn: u64,
@@ -71,7 +75,6 @@ impl Oracle {
             is_paused: false,
             live: BTreeMap::new(),
             keys: BTreeMap::new(),
-            cancelled: BTreeSet::new(),
             done: 0,
             newest_token: 0,
             next_turn: 0,
@@ -86,14 +89,18 @@ impl Oracle {
         self.is_paused = is_paused;
     }
 
-    /// What an enqueue must answer; `None`: the queue is full.
-    pub(super) fn enqueue(&mut self, jobs: &[NewJob]) -> Option<Vec<Enqueued>> {
-        let (answers, fresh) = self.judge(jobs);
-        if !fresh.is_empty() && self.live.len() + fresh.len() > self.max_depth {
-            return None;
-        }
+    /// Checks what an enqueue answered (`None`: the queue is full) and notes it.
+    pub(super) fn enqueued(&mut self, jobs: &[NewJob], answers: Option<&[Enqueued]>) {
+        let (expected, fresh) = self.judge(jobs);
+        let is_over = |more: usize| more > 0 && self.live.len() + more > self.max_depth;
+        let Some(answers) = answers else {
+            // A job that is in the batch twice may be counted twice.
+            let alone = jobs.iter().map(|job| self.judge(std::slice::from_ref(job)).1.len()).sum();
+            return assert!(is_over(alone), "a queue that is not full refused {jobs:?}");
+        };
+        assert!(!is_over(fresh.len()), "a full queue took {answers:?}");
+        assert_eq!(answers, expected);
         fresh.into_iter().for_each(|job| self.insert(job));
-        Some(answers)
     }
 
     /// What becomes of each job, and which are new.
@@ -124,10 +131,21 @@ impl Oracle {
             self.keys.insert(dedupe.key.clone(), (job.id, dedupe.body_hash));
         }
         let is_due = job.delay_ms == 0;
-        let turn = (is_due && !self.cancelled.contains(&job.id)).then_some(self.next_turn);
+        let turn = is_due.then_some(self.next_turn);
         self.next_turn += 1;
         let at = self.waiting(job.delay_ms);
-        let entry = Entry { at, attempt: 1, failures: 0, deliveries: (0, 0), expiries: 0, turn, job };
+        let entry = Entry {
+            at,
+            attempt: 1,
+            failures: 0,
+            deliveries: (0, 0),
+            expiries: 0,
+            crashes: 0,
+            is_started: false,
+            is_vague: false,
+            turn,
+            job,
+        };
         self.live.insert(entry.job.id, entry);
     }
 
@@ -146,6 +164,7 @@ impl Oracle {
             {
                 entry.at = At::Expired { token };
                 entry.expiries += 1;
+                entry.crashes += u32::from(entry.is_started);
                 entry.deliveries.1 += 1;
             }
         }
@@ -159,9 +178,10 @@ impl Oracle {
         }
     }
 
-    /// Whether nothing at all speaks against handing it out now.
+    /// Whether nothing at all speaks against handing it out now: a lane may be taken, and a suspect may
+    /// have to wait.
     fn must_be_taken(&self, entry: &Entry) -> bool {
-        entry.expiries == 0 && self.may_be_taken(entry)
+        entry.expiries == 0 && entry.job.lane.is_none() && self.may_be_taken(entry)
     }
 
     /// Checks a take and notes it.
@@ -176,25 +196,32 @@ impl Oracle {
         for leased in &taken.jobs {
             self.check_taken(leased);
         }
+        self.newest_token = taken.jobs.iter().map(|l| l.lease.token).fold(self.newest_token, u64::max);
         self.check_order(&taken.jobs);
+        self.check_lanes(&taken.jobs);
         self.check_count(max, taken);
         for leased in &taken.jobs {
             let until = self.now + i64::try_from(LEASE.as_millis()).unwrap();
             let entry = self.live.get_mut(&leased.lease.id).unwrap();
             entry.at = At::Leased { token: leased.lease.token, until };
             entry.turn = None;
+            entry.is_started = false;
+            entry.is_vague = false;
+            entry.expiries = if leased.suspect { entry.expiries } else { 0 };
             entry.deliveries = (leased.job.deliveries - 1, leased.job.deliveries - 1);
         }
         self.check_patience(taken);
     }
 
-    fn check_taken(&mut self, leased: &Leased) {
+    fn check_taken(&self, leased: &Leased) {
         let LeaseRef { id, token, .. } = leased.lease;
         assert!(token > self.newest_token, "tokens only grow");
-        self.newest_token = token;
         assert_eq!(leased.leased_at.unix_ms(), self.now, "the time of the lease");
         let entry = self.live.get(&id).unwrap_or_else(|| panic!("{id} was handed out and does not exist"));
         assert!(self.may_be_taken(entry), "{id} was handed out and is {:?}", entry.at);
+        let is_right = leased.suspect == (entry.expiries > 0) || (entry.is_vague && !leased.suspect);
+        assert!(is_right, "{id}: a suspect is one whose lease expired, {} did", entry.expiries);
+        assert!(entry.crashes < MAX_CRASHES, "{id} ended {} workers and was handed out", entry.crashes);
         self.check_job(entry, &leased.job, 1);
     }
 
@@ -219,11 +246,12 @@ impl Oracle {
             || self.live.values().filter(|entry| self.must_be_taken(entry) && !ids.contains(&entry.job.id));
         let mut before: BTreeMap<u8, u64> = BTreeMap::new();
         for entry in taken.iter().map(|leased| &self.live[&leased.lease.id]) {
-            let Entry { job, turn, .. } = entry;
-            if entry.expiries == 0 && !self.cancelled.contains(&job.id) {
-                let urgent = left().find(|left| left.job.priority < job.priority);
-                assert!(urgent.is_none(), "{} was handed out before {urgent:?}", job.id);
+            if !self.must_be_taken(entry) {
+                continue;
             }
+            let Entry { job, turn, .. } = entry;
+            let urgent = left().find(|left| left.job.priority < job.priority);
+            assert!(urgent.is_none(), "{} was handed out before {urgent:?}", job.id);
             if let Some(turn) = *turn {
                 let earlier = before.insert(job.priority, turn).is_some_and(|before| before > turn);
                 assert!(!earlier, "{} came out of turn", job.id);
@@ -231,6 +259,26 @@ impl Oracle {
                     .find(|left| left.job.priority == job.priority && left.turn.is_some_and(|t| t < turn));
                 assert!(passed.is_none(), "{} was handed out before {passed:?}", job.id);
             }
+        }
+    }
+
+    /// Jobs of one lane run one at a time; those that are due since they came, in their order.
+    fn check_lanes(&self, taken: &[Leased]) {
+        let mut at_work: BTreeSet<&str> = self
+            .live
+            .values()
+            .filter(|entry| matches!(entry.at, At::Leased { .. }))
+            .filter_map(|entry| entry.job.lane.as_deref())
+            .collect();
+        let ids: BTreeSet<JobId> = taken.iter().map(|leased| leased.lease.id).collect();
+        for entry in taken.iter().map(|leased| &self.live[&leased.lease.id]) {
+            let Some(lane) = entry.job.lane.as_deref() else { continue };
+            assert!(at_work.insert(lane), "two jobs of {lane} at a time");
+            let passed = self.live.values().find(|left| {
+                let is_left = left.job.lane.as_deref() == Some(lane) && !ids.contains(&left.job.id);
+                is_left && entry.turn.zip(left.turn).is_some_and(|(taken, left)| left < taken)
+            });
+            assert!(passed.is_none(), "{} was handed out before {passed:?} of its lane", entry.job.id);
         }
     }
 
@@ -247,8 +295,8 @@ impl Oracle {
     /// A worker must not sleep past the next thing to do.
     fn check_patience(&self, taken: &Taken) {
         let next = self.live.values().filter_map(|entry| match entry.at {
-            At::Ready => Some(0),
-            At::Delayed { due } => Some(due - self.now),
+            At::Delayed { due } if due > self.now => Some(due - self.now),
+            At::Ready | At::Delayed { .. } => self.must_be_taken(entry).then_some(0),
             At::Leased { until, .. } => Some(until - self.now),
             At::Expired { .. } | At::Dead => None,
         });
@@ -290,31 +338,42 @@ impl Oracle {
         let entry = self.live.get_mut(&lease.id).unwrap();
         if matches!(entry.at, At::Expired { .. }) {
             entry.expiries -= 1;
+            entry.crashes -= u32::from(entry.is_started);
             entry.deliveries.1 -= 1;
         }
     }
 
     /// The queue refused a lease past its time, so nobody holds the job.
     fn give_up(&mut self, lease: LeaseRef) {
-        self.live.get_mut(&lease.id).unwrap().at = At::Expired { token: 0 };
+        let entry = self.live.get_mut(&lease.id).unwrap();
+        entry.at = At::Expired { token: 0 };
+        entry.is_started = false;
     }
 
     /// Checks the answers of a settle and notes the outcomes.
     pub(super) fn settled(&mut self, settlements: &[Settlement], answers: &[Settled]) {
         self.expire();
         assert_eq!(answers.len(), settlements.len());
-        let mut ended = std::collections::HashSet::new();
         let mut then = Vec::new();
+        let mut ended: HashSet<LeaseRef> = HashSet::new();
         for (settlement, answer) in settlements.iter().zip(answers) {
-            let lease = settlement.lease;
-            let must = if ended.contains(&lease) { Some(false) } else { self.holds(lease) };
-            let applied = *answer == Settled::Applied;
+            let (lease, applied) = (settlement.lease, *answer == Settled::Applied);
+            // Of several words on one lease in one call one counts, whichever it is.
+            let others = || settlements.iter().zip(answers).filter(|(other, _)| other.lease == lease);
+            let said = others().filter(|(_, answer)| **answer == Settled::Applied).count();
+            let must = if others().count() > 1 || ended.contains(&lease) { None } else { self.holds(lease) };
             assert!(must.is_none_or(|must| must == applied), "settling {settlement:?} gave {answer:?}");
+            let may = ended.contains(&lease) || self.holds(lease) != Some(false);
+            assert!(said == 0 || (said == 1 && may), "{said} of the words on {lease:?} counted");
+            assert!(
+                said == 1 || ended.contains(&lease) || self.holds(lease) != Some(true),
+                "{lease:?} holds"
+            );
             if applied {
                 ended.insert(lease);
                 self.revive(lease);
                 then.extend(self.end(lease.id, &settlement.outcome));
-            } else if must.is_none() {
+            } else if said == 0 && self.holds(lease).is_none() {
                 self.give_up(lease);
             }
         }
@@ -339,10 +398,16 @@ impl Oracle {
             Outcome::Dead { .. } | Outcome::Done { .. } => At::Dead,
         };
         let entry = self.live.get_mut(&id).unwrap();
-        entry.failures += usize::from(!matches!(outcome, Outcome::Defer { .. }));
-        entry.attempt += u32::from(matches!(outcome, Outcome::Retry { .. }) && at != At::Dead);
-        entry.deliveries = (entry.deliveries.0 + 1, entry.deliveries.1 + 1);
         entry.at = at;
+        entry.is_started = false;
+        if matches!(outcome, Outcome::Unknown { .. }) {
+            // As if it had never been handed out.
+            return Vec::new();
+        }
+        entry.failures += usize::from(!matches!(outcome, Outcome::Defer { .. }));
+        entry.attempt += u32::from(matches!(outcome, Outcome::Retry { .. }) && entry.at != At::Dead);
+        entry.deliveries = (entry.deliveries.0 + 1, entry.deliveries.1 + 1);
+        (entry.expiries, entry.crashes) = (0, 0);
         Vec::new()
     }
 
@@ -351,11 +416,66 @@ impl Oracle {
         self.expire();
         for lease in leases {
             match self.holds(*lease) {
-                Some(true) => self.live.get_mut(&lease.id).unwrap().at = At::Ready,
+                Some(true) => {
+                    let entry = self.live.get_mut(&lease.id).unwrap();
+                    (entry.at, entry.is_started) = (At::Ready, false);
+                }
                 Some(false) => {}
                 // Given back, or expired before: it is there again, whichever it was.
-                None => self.give_up(*lease),
+                None => {
+                    self.give_up(*lease);
+                    self.live.get_mut(&lease.id).unwrap().is_vague = true;
+                }
             }
+        }
+    }
+
+    /// Checks that a suspect may begin, and notes it.
+    pub(super) fn started(&mut self, lease: LeaseRef, answer: bool) {
+        self.expire();
+        let must = self.holds(lease);
+        assert!(must.is_none_or(|must| must == answer), "starting {lease:?} gave {answer}");
+        if answer {
+            let entry = self.live.get_mut(&lease.id).unwrap();
+            entry.crashes += u32::from(must.is_none() && !entry.is_started);
+            entry.is_started = true;
+        }
+    }
+
+    /// Checks which jobs were absorbed, and notes it.
+    pub(super) fn absorbed(&mut self, lease: LeaseRef, ids: &[JobId]) {
+        self.expire();
+        assert!(ids.is_empty() || self.holds(lease) != Some(false), "{lease:?} absorbed without holding");
+        let lane = self.live.get(&lease.id).and_then(|entry| entry.job.lane.clone());
+        let mut must: BTreeSet<JobId> = BTreeSet::new();
+        for (id, entry) in self.live.iter().filter(|(_, entry)| lane.is_some() && entry.job.lane == lane) {
+            if matches!(entry.at, At::Delayed { due } if due > self.now) && entry.deliveries.1 == 0 {
+                must.insert(*id);
+            }
+        }
+        for id in ids {
+            let entry = self.live.remove(id).unwrap_or_else(|| panic!("{id} was absorbed and is not there"));
+            assert!(lane.is_some() && entry.job.lane == lane, "{id} was absorbed from another lane");
+            assert!(matches!(entry.at, At::Delayed { .. }), "{id} was absorbed and is {:?}", entry.at);
+            must.remove(id);
+        }
+        assert!(must.is_empty() || self.holds(lease) != Some(true), "not absorbed: {must:?}");
+    }
+
+    /// Checks an operator's change of a job's time.
+    pub(super) fn rescheduled(&mut self, id: JobId, delay_ms: u64, answer: bool) {
+        self.expire();
+        let is_suspect = self.live.get(&id).is_some_and(|entry| entry.expiries > 0);
+        self.check_acted(id, answer, |at| match at {
+            At::Ready | At::Delayed { .. } if is_suspect => None,
+            At::Ready | At::Delayed { .. } => Some(true),
+            At::Leased { .. } | At::Dead => Some(false),
+            At::Expired { .. } => None,
+        });
+        if answer {
+            let due = self.now + i64::try_from(delay_ms).unwrap();
+            let entry = self.live.get_mut(&id).unwrap();
+            (entry.at, entry.turn) = (At::Delayed { due }, None);
         }
     }
 
@@ -369,7 +489,6 @@ impl Oracle {
         });
         if answer {
             self.live.remove(&id);
-            self.cancelled.insert(id);
         }
     }
 
@@ -382,7 +501,8 @@ impl Oracle {
             _ => Some(false),
         });
         if answer {
-            self.live.get_mut(&id).unwrap().at = At::Ready;
+            let entry = self.live.get_mut(&id).unwrap();
+            (entry.at, entry.turn) = (At::Ready, None);
         }
     }
 
@@ -409,8 +529,8 @@ impl Oracle {
     /// Whoever died without a word from a worker had crashed often enough.
     fn check_crashes(&self, id: JobId) {
         let entry = &self.live[&id];
-        let is_excused = entry.at == At::Dead || entry.expiries >= FEWEST_CRASHES;
-        assert!(is_excused, "{id} died after {} expired leases", entry.expiries);
+        let is_right = entry.at == At::Dead || entry.crashes >= MAX_CRASHES;
+        assert!(is_right, "{id} died though only {} workers ended while it ran alone", entry.crashes);
     }
 
     /// Every job is in exactly one place: the places together hold as many as there are.

@@ -14,6 +14,7 @@ use crate::world::{LEASE, id, job_in};
 pub(super) const WORKERS: usize = 3;
 /// Jobs have one of so many ids, so that ids come back.
 const IDS: u64 = 14;
+const LANES: u8 = 2;
 
 /// A job to be enqueued.
 #[derive(Clone, Debug)]
@@ -23,6 +24,7 @@ pub(super) struct Spec {
     delay_ms: u64,
     /// One of few keys with one of two bodies.
     key: Option<(u8, u8)>,
+    lane: Option<u8>,
     max_attempts: u32,
 }
 
@@ -34,6 +36,7 @@ impl Spec {
         job.priority = self.priority;
         job.delay_ms = self.delay_ms;
         job.max_attempts = self.max_attempts;
+        job.lane = self.lane.map(|lane| format!("lane-{lane}"));
         job.dedupe = self
             .key
             .map(|(key, body)| Dedupe { key: format!("key-{key}"), body_hash: RequestHash::of(&[body]) });
@@ -47,6 +50,7 @@ pub(super) enum End {
     Done(Vec<Spec>),
     Retry(u64),
     Defer(u64),
+    Unknown(u64),
     Dead,
 }
 
@@ -76,12 +80,23 @@ pub(super) enum Step {
         worker: usize,
         which: Vec<Which>,
     },
+    /// A suspect begins to run alone.
+    Start {
+        worker: usize,
+        which: Which,
+    },
+    /// A job does the work of those of its lane that are only scheduled.
+    Absorb {
+        worker: usize,
+        which: Which,
+    },
     /// A worker dies: it forgets what it holds.
     Crash {
         worker: usize,
     },
     Cancel(u64),
     Promote(u64),
+    Reschedule(u64, u64),
     RemoveDead(u64),
     Pause,
     Resume,
@@ -123,8 +138,11 @@ impl ReferenceStateMachine for Plan {
             3 => (worker(), any_index()).prop_map(|(worker, old)| Step::Renew { worker, old }),
             2 => (worker(), vec(which(), 1..4)).prop_map(|(worker, which)| Step::Release { worker, which }),
             2 => worker().prop_map(|worker| Step::Crash { worker }),
+            2 => (worker(), which()).prop_map(|(worker, which)| Step::Start { worker, which }),
+            1 => (worker(), which()).prop_map(|(worker, which)| Step::Absorb { worker, which }),
             2 => some_id().prop_map(Step::Cancel),
             2 => some_id().prop_map(Step::Promote),
+            2 => (some_id(), delay()).prop_map(|(n, delay)| Step::Reschedule(n, delay)),
             2 => some_id().prop_map(Step::RemoveDead),
             1 => Just(Step::Pause),
             resume_often => Just(Step::Resume),
@@ -135,10 +153,16 @@ impl ReferenceStateMachine for Plan {
 
     fn preconditions(sketch: &Sketch, step: &Step) -> bool {
         match step {
-            Step::Take { .. } | Step::Cancel(_) | Step::Promote(_) | Step::RemoveDead(_) => sketch.has_jobs,
-            Step::Settle { worker, .. } | Step::Release { worker, .. } | Step::Crash { worker } => {
-                sketch.may_hold[*worker]
-            }
+            Step::Take { .. }
+            | Step::Cancel(_)
+            | Step::Promote(_)
+            | Step::Reschedule(..)
+            | Step::RemoveDead(_) => sketch.has_jobs,
+            Step::Settle { worker, .. }
+            | Step::Release { worker, .. }
+            | Step::Start { worker, .. }
+            | Step::Absorb { worker, .. }
+            | Step::Crash { worker } => sketch.may_hold[*worker],
             Step::Renew { .. } => sketch.may_hold.contains(&true),
             Step::Resume => sketch.is_paused,
             Step::Enqueue(_) | Step::Pause | Step::Pass(_) | Step::ForgetScripts => true,
@@ -178,19 +202,24 @@ fn end() -> impl Strategy<Value = End> {
         3 => vec(spec(), 0..3).prop_map(End::Done),
         3 => delay().prop_map(End::Retry),
         2 => delay().prop_map(End::Defer),
+        1 => delay().prop_map(End::Unknown),
         1 => Just(End::Dead),
     ]
 }
 
 fn spec() -> impl Strategy<Value = Spec> {
     let key = prop_oneof![3 => Just(None), 1 => (0..3_u8, 0..2_u8).prop_map(Some)];
-    (0..IDS, 0..3_u8, delay(), key, 1..4_u32).prop_map(|(id, priority, delay_ms, key, max_attempts)| Spec {
-        id,
-        priority,
-        delay_ms,
-        key,
-        max_attempts,
-    })
+    let lane = prop_oneof![3 => Just(None), 1 => (0..LANES).prop_map(Some)];
+    (0..IDS, 0..3_u8, delay(), key, lane, 1..4_u32).prop_map(
+        |(id, priority, delay_ms, key, lane, max_attempts)| Spec {
+            id,
+            priority,
+            delay_ms,
+            key,
+            lane,
+            max_attempts,
+        },
+    )
 }
 
 /// The job that a step means by `n`.
