@@ -6,8 +6,7 @@
 //! | `POST /_faults` | plans faults: `[{"path":"/v1/payout","times":1,"fault":"reset_before"}]` |
 //! | `GET /_faults` | the plans, each with how often it `fired` |
 //! | `GET /_held?at_least=N` | the paths of the calls that are held, once there are N |
-//! | `POST /_release` | lets them go |
-//! | `GET /_calls` | how often each path was called |
+//! | `POST /_release`, `GET /_calls` | lets them go; how often each path was called |
 //! | `POST /_emit` | sends a webhook of this provider with the given payload, rightly signed |
 //! | `GET /_deliveries` | `{"pending":0,"delivered":3,"given_up":0}` |
 //! | `POST /_webhooks` | `{"copies":2,"hold":true}` sends each twice and keeps them all back; `{"hold":false,"reversed":true}` lets them go, the last first |

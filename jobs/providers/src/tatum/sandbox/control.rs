@@ -1,4 +1,13 @@
-//! The paths that move the chains, and the credits.
+//! The paths that move the chains (ethereum, bitcoin, polygon, tron), and the credits.
+//!
+//! | path | what it does |
+//! |---|---|
+//! | `GET /_chain/{chain}` | `{"height":1000,"finalised":1000,"mempool":[]}` |
+//! | `POST /_chain/{chain}/pay` | `{"to":..,"amount":"0.05","from"?,"contract"?}` puts a payment into the pool: `{"txId":..}` |
+//! | `POST /_chain/{chain}/mine` | `{"blocks":1}`: the first takes in the pool |
+//! | `POST /_chain/{chain}/reorganise` | `{"depth":2,"vanish":false}`: 409 where that is finalised |
+//! | `POST /_chain/{chain}/finalise` | nothing up to the present height can be undone |
+//! | `POST /_credits` | `{"left":10}`: after that many calls every one is answered 403 |
 
 use std::sync::Arc;
 

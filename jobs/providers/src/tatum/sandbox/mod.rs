@@ -1,16 +1,5 @@
 //! Tatum as a server: subscriptions and their webhooks, four chains that blocks, reorganisations and
-//! finality move, look-ups, broadcast, rates, credits.
-//!
-//! The chains are moved by paths of their own, beside those of `control`:
-//!
-//! | path | what it does |
-//! |---|---|
-//! | `GET /_chain/{chain}` | `{"height":1000,"finalised":1000,"mempool":[]}`; chains are ethereum, bitcoin, polygon, tron |
-//! | `POST /_chain/{chain}/pay` | `{"to":..,"amount":"0.05","from"?,"contract"?}` puts a payment into the pool: `{"txId":..}` |
-//! | `POST /_chain/{chain}/mine` | `{"blocks":1}`: the first takes in the pool |
-//! | `POST /_chain/{chain}/reorganise` | `{"depth":2,"vanish":false}`: 409 where that is finalised |
-//! | `POST /_chain/{chain}/finalise` | nothing up to the present height can be undone |
-//! | `POST /_credits` | `{"left":10}`: after that many calls every one is answered 403 |
+//! finality move, look-ups, broadcast, rates, credits. `control` has the paths that move the chains.
 //!
 //! With a `settle_after`, a chain whose pool is not empty makes a block each time that long has passed.
 
