@@ -12,8 +12,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 # One installation is done by one process at a time, and counts only once it is whole.
 mkdir -p "$target"
-exec 9>"$target/.lock"
-flock 9
+if command -v flock >/dev/null; then
+    exec 9>"$target/.lock"
+    flock 9
+fi
 
 case $language in
 node)
