@@ -19,8 +19,8 @@ pub(crate) struct Prepared {
     id: JobId,
     record: Vec<u8>,
     delay_ms: u64,
-    /// The dedupe key, and its bucket and body hash.
-    dedupe: Option<(String, [u8; 34])>,
+    /// The dedupe key, and its bucket and half of its body hash.
+    dedupe: Option<(String, [u8; 18])>,
 }
 
 impl Queue {
@@ -96,10 +96,11 @@ impl Queue {
 pub(crate) fn prepare(config: &Config, job: &NewJob) -> Result<Prepared, Error> {
     let record = encode(job, config.strict_lanes.get(&job.kind).copied())?;
     let dedupe = job.dedupe.as_ref().map(|dedupe| {
-        let mut hash = [0; 34];
+        let mut hash = [0; 18];
         let (bucket, body) = hash.split_at_mut(2);
         bucket.copy_from_slice(&bucket_of(&dedupe.key));
-        body.copy_from_slice(dedupe.body_hash.as_bytes());
+        // Half of it tells one body from another as well, and every key keeps it for a day.
+        body.copy_from_slice(dedupe.body_hash.as_bytes().first_chunk::<16>().unwrap_or(&[0; 16]));
         (dedupe.key.clone(), hash)
     });
     Ok(Prepared { id: job.id, record, delay_ms: millis(Duration::from_millis(job.delay_ms)), dedupe })
@@ -120,14 +121,14 @@ impl Prepared {
     }
 }
 
-/// 13 bits of the key's FNV-1a hash. All processes of a fleet must agree on it for ever.
+/// 12 bits of the key's FNV-1a hash. All processes of a fleet must agree on it for ever.
 fn bucket_of(key: &str) -> [u8; 2] {
     let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     let folded = hash ^ (hash >> 32);
     let [.., high, low] = folded.to_be_bytes();
-    [high & 31, low]
+    [high & 15, low]
 }
 
 fn read_answer(id: JobId, reply: &[u8]) -> Result<Enqueued, Error> {

@@ -29,7 +29,7 @@ use payfleet_core::job::QueueName;
 /// | `:dead` | zset | seq, scored time of death (ms) |
 /// | `:deaths` | hash | seq -> time of death, failure |
 /// | `:history` | hash | seq -> failed attempts, one JSON object a line |
-/// | `:dedupe:B` | hash | dedupe key -> expiry, id and body hash; B is 13 bits of a hash of the key |
+/// | `:dedupe:B` | hash | dedupe key -> expiry, id and half the body hash; B is 12 bits of a hash of the key |
 /// | `:meta` | hash | counters, `paused`, when workers were last seen |
 /// | `:schedules` | hash | name -> when, and on a second line the definition (schedule.rs) |
 /// | `:ticks` | hash | name of a schedule -> last tick (ms), id of its last job |

@@ -1,5 +1,5 @@
 -- Prepended to the scripts that add jobs. A job is four arguments: its record without the first six
--- bytes (the time), delay_ms, dedupe key (empty: none), the key's bucket (2 bytes) and body hash.
+-- bytes (the time), delay_ms, dedupe key (empty: none), the key's bucket (2 bytes) and half the body hash.
 local JOB_ARGS = 4
 local EXISTING, CONFLICT = 'E', 'X'
 -- Expired dedupe keys are dropped in passing, a few for each that comes in: so many at least are looked at.
