@@ -7,7 +7,7 @@ use anyhow::Context;
 use super::redis::ask;
 use super::{RedisOptions, RedisServer, free_port};
 
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);
 const SLOTS: u16 = 16_384;
 const NODES: u16 = 3;

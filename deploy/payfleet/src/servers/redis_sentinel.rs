@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::redis::ask;
 use super::{Child, Home, Launch, RedisOptions, RedisServer, Signal, free_port, programs};
 
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);
 const STOP_GRACE: Duration = Duration::from_secs(5);
 /// The name under which the sentinels know the primary.
