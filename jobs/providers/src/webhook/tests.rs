@@ -241,18 +241,20 @@ proptest! {
     fn arbitrary_bytes_never_panic(body in proptest::collection::vec(any::<u8>(), 0..200), header in ".{0,80}") {
         for provider in Provider::ALL {
             let _ = parse(provider, &body);
+            let _ = (tatum::read_transfer(&body), trovotech::read_event(&body));
             prop_assert!(deliver(provider, Some(&header), &body, 0, &secrets(&["s"])).is_err());
         }
     }
 
     #[test]
     fn json_of_any_shape_never_panics(
-        name in "id|type|uuid|sign|status|data|event_type|txId|blockNumber|is_final|amount|currency",
+        name in "id|type|uuid|sign|status|data|event_type|txId|blockNumber|is_final|amount|currency|chain|value|address",
         value in r#"null|true|-1.50|1e999|"x"|"\\ud800"|\[\]|\[\{\}\]|\{\}|\{"object":\{"id":7\}\}|\{"token_id":\[1\]\}"#,
     ) {
         let body = format!("{{\"{name}\":{value},\"type\":\"payout\",\"event_type\":\"token.minted\"}}");
         for provider in Provider::ALL {
             let _ = parse(provider, body.as_bytes());
+            let _ = (tatum::read_transfer(body.as_bytes()), trovotech::read_event(body.as_bytes()));
             let _ = deliver(provider, Some("t=1,v1=x"), body.as_bytes(), 0, &secrets(&["s"]));
         }
     }

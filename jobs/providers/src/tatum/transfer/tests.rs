@@ -1,5 +1,6 @@
 //! The recorded bodies, and what a forged token comes to.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -77,4 +78,21 @@ fn what_cannot_be_read_names_the_field() {
     let exact = json!({ "address": "a", "amount": "0.123456789", "asset": "BTC", "txId": "t",
         "type": "native", "chain": "BTC" });
     assert_eq!(of(&exact).unwrap().money, None, "finer than the coin divides");
+}
+
+proptest! {
+    #[test]
+    fn an_amount_is_the_same_in_both_templates(units in 1_u64.., chain in 0_usize..4) {
+        let chain = Chain::ALL[chain];
+        let mut amount = whole(&units.to_string(), chain.decimals()).unwrap();
+        let legacy = json!({ "address": "a", "amount": amount.to_string(), "asset": chain.currency(),
+            "txId": "t", "type": "native", "chain": chain.name(Mode::Mainnet) });
+        let enriched = json!({ "data": { "kind": "transfer", "txId": "t", "currency": chain.currency(),
+            "chain": chain.name(Mode::Mainnet), "value": units.to_string(), "to": "a" } });
+        let (legacy, enriched) = (of(&legacy).unwrap(), of(&enriched).unwrap());
+        prop_assert_eq!(legacy.money, enriched.money);
+        let read = legacy.money.unwrap().amount();
+        amount.normalize_assign();
+        prop_assert_eq!(read, amount);
+    }
 }
