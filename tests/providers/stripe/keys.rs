@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use payfleet_core::provider::Provider;
+use payfleet_core::provider::{Progress, Provider};
 use payfleet_core::{Classify, OutcomeClass};
 use payfleet_providers::sandbox;
 use payfleet_providers::stripe::{Metadata, NewPaymentIntent, NewPayout, REFERENCE, REPLAYED_FAILURE};
@@ -199,8 +199,11 @@ async fn another_amount_and_an_unknown_status_survive_as_they_are() {
     bench.plan("/v1/payment_intents", json!("wrong_amount")).await;
     let wrong = us.create_payment_intent(&payment("10", "USD", "pm_card_visa"), &key("a")).await.unwrap();
     assert_eq!(wrong.value.amount_received, money("11", "USD"));
+    let report = wrong.report.unwrap();
+    assert_eq!((report.money, report.provider_ref), (Some(money("11", "USD")), wrong.value.id));
     bench.plan("/v1/payment_intents", json!("unknown_status")).await;
     let made = us.create_payment_intent(&NewPaymentIntent::of(money("10", "USD")), &key("b")).await.unwrap();
     assert_eq!(made.value.status.as_str(), "held_by_the_moon");
+    assert_eq!(made.report.unwrap().progress, Progress::Unknown);
     bench.all_faults_fired().await;
 }

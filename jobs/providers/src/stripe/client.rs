@@ -12,17 +12,18 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use payfleet_core::ProviderKey;
+use payfleet_core::provider::Report;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::API_VERSION;
 use super::objects::{Fields, Resource, Unreadable};
 use super::params::Parameters;
-use super::refusal;
+use super::{API_VERSION, mapping, refusal};
 use crate::client::{ConfigError, ProviderError};
 use crate::failure::Call;
 use crate::http::{Exchange, Exchanged, Http, Settings, sensitive};
+use crate::json::Object;
 
 /// The longest key that Stripe takes.
 const LONGEST_KEY: usize = 255;
@@ -94,6 +95,9 @@ impl IdempotencyKey {
 pub struct Answered<T> {
     /// What was answered.
     pub value: T,
+    /// The same in our words, for payments, refunds, transfers and payouts: to be compared with what was
+    /// asked, since another amount or destination is no success.
+    pub report: Option<Report>,
     /// Whether it is the stored answer of an earlier request under the same key.
     pub replayed: bool,
     /// Of this answer.
@@ -251,8 +255,10 @@ impl Scope<'_> {
 
 fn one<T: Resource>(call: Call, exchanged: &Exchanged) -> Result<Answered<T>, ProviderError> {
     let value = accepted(call, exchanged, T::of)?;
+    let report = Object::parse(&exchanged.body).ok().and_then(|object| mapping::report(&object));
     Ok(Answered {
         value,
+        report,
         replayed: refusal::is_replayed(&exchanged.headers),
         http_status: exchanged.status,
         request_id: exchanged.request_id.clone(),
