@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use payfleet::servers::{AppendFsync, RedisOptions, RedisServer};
+use redis::aio::MultiplexedConnection;
 
 use crate::engine::{Engine, Producer, connect};
 use crate::load::Kind;
@@ -115,23 +116,32 @@ impl Bench {
         Ok(drained)
     }
 
-    /// What Redis keeps of its data, bytes: without the buffers of clients and of the log.
+    /// What Redis keeps of its data, bytes: without the buffers of clients and of the log, and once it
+    /// rests, since a table that is being resized exists twice.
     pub(crate) async fn memory(&self, url: &str) -> anyhow::Result<f64> {
+        const LOOKS: usize = 50;
         let mut redis = connect(url).await?;
-        loop {
-            let info: String = redis::cmd("INFO").arg("everything").query_async(&mut redis).await?;
-            let number = |name: &str| {
-                let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-                value.and_then(|value| value.trim().parse::<f64>().ok()).unwrap_or(0.0)
-            };
-            // Tables that are being resized exist twice.
-            let _: String = redis::cmd("PING").query_async(&mut redis).await?;
-            if number("aof_rewrite_in_progress") == 0.0 {
-                let buffers = number("mem_clients_normal") + number("mem_aof_buffer");
-                return Ok(number("used_memory") - buffers);
+        let mut beat = tokio::time::interval(Duration::from_millis(200));
+        let mut before = f64::NAN;
+        for _ in 0..LOOKS {
+            beat.tick().await;
+            let now = kept(&mut redis).await?;
+            if (now - before).abs() < 1_024.0 {
+                return Ok(now);
             }
+            before = now;
         }
+        anyhow::bail!("Redis' memory never rests")
     }
+}
+
+async fn kept(redis: &mut MultiplexedConnection) -> anyhow::Result<f64> {
+    let info: String = redis::cmd("INFO").arg("memory").query_async(redis).await?;
+    let number = |name: &str| {
+        let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.and_then(|value| value.trim().parse::<f64>().ok()).unwrap_or(0.0)
+    };
+    Ok(number("used_memory") - number("mem_clients_normal") - number("mem_aof_buffer"))
 }
 
 pub(crate) fn rate(jobs: u64, took: Duration) -> f64 {

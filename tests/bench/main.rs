@@ -3,6 +3,7 @@
 //! says which targets are met, and why not where one is not.
 
 mod bench;
+mod document;
 mod engine;
 mod lease;
 mod load;
@@ -12,6 +13,7 @@ mod process;
 mod rows_drain;
 mod rows_enqueue;
 mod rows_faults;
+mod rows_features;
 mod rows_latency;
 mod rows_memory;
 mod seen;
@@ -36,6 +38,9 @@ struct Args {
     /// Fewer jobs, once each: for development.
     #[arg(long)]
     quick: bool,
+    /// Puts the table into docs/benchmarks.md.
+    #[arg(long)]
+    write: bool,
     /// How often each row is measured.
     #[arg(long)]
     times: Option<usize>,
@@ -69,10 +74,21 @@ async fn main() -> anyhow::Result<()> {
         wanted: args.rows.iter().cloned().collect::<BTreeSet<_>>(),
         rss: Mutex::default(),
     };
+    anyhow::ensure!(!args.write || (args.rows.is_empty() && !args.quick), "only a full run is written");
+    let document = Mutex::new(format!("{}\n", document::head(&bench)));
     if !args.json {
-        println!("{}. Medians of {}.\n\n{}", process::machine(), bench.times, measured::HEAD);
+        println!("{}", document::head(&bench));
     }
-    run(&bench, |row| println!("{}", if args.json { row.json() } else { row.line() })).await
+    run(&bench, |row| {
+        println!("{}", if args.json { row.json() } else { row.line() });
+        let mut document = document.lock().expect("nobody panics here");
+        document.push_str(&format!("{}\n", row.line()));
+    })
+    .await?;
+    if args.write {
+        document::write(&document.into_inner().expect("nobody panics here"))?;
+    }
+    Ok(())
 }
 
 /// Runs the families that are wanted, and shows their rows.
@@ -99,6 +115,9 @@ async fn run(bench: &Bench, show: impl Fn(&Measured)) -> anyhow::Result<()> {
         ["memory-waiting", "memory-waiting-key", "memory-finished", "memory-finished-key"],
         rows_memory::memory(bench)
     );
+    family!("lanes", [], rows_features::lanes(bench));
+    family!("keys", [], rows_features::keys(bench));
+    family!("limits", ["limiter-permit", "breaker-leave"], rows_features::calls(bench));
     family!("pickup", ["pickup-500-p50", "pickup-500-p99"], rows_latency::busy(bench));
     family!("pickup", ["pickup-2-max"], rows_latency::seldom(bench));
     family!("idle-commands", [], rows_latency::idle(bench));
