@@ -16,6 +16,9 @@ pub struct Config {
     /// - Sentinel: `redis+sentinel://[user:password@]host:port,host:port/primary-name[/db]`, where
     ///   the hosts are the sentinels, and `?sentinel=user:password` is who we are to them
     /// - Cluster: `redis+cluster://[user:password@]host:port,host:port`, some of its nodes
+    ///
+    /// An ACL user needs `~{PREFIX* +@all -@dangerous -@admin`, and `+info +role +cluster|slots` for
+    /// boot checks, Sentinel and Cluster.
     pub url: String,
     /// Certificates for `rediss`; `None`: the system's authorities are trusted.
     pub tls: Option<Tls>,

@@ -9,7 +9,7 @@ use payfleet_queue::{ClientCertificate, Config, Outcome, Queue, Settlement, Tls}
 
 use crate::world::{job_in, queue_name};
 
-/// The rights that the documentation names (README of payfleet-queue, `Config::url`).
+/// The rights that `Config::url` names.
 const RIGHTS: [&str; 4] = ["~{payfleet*", "+@all", "-@dangerous", "-@admin"];
 
 /// A certificate authority, and a server's and a client's certificate by it, made with OpenSSL.
