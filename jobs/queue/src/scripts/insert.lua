@@ -2,8 +2,8 @@
 -- bytes (the time), delay_ms, dedupe key (empty: none), the key's bucket (2 bytes) and half the body hash.
 local JOB_ARGS = 4
 local EXISTING, CONFLICT = 'E', 'X'
--- Expired dedupe keys are dropped in passing, a few for each that comes in: so many at least are looked at.
-local SAMPLE = 2
+-- Expired dedupe keys are dropped in passing: with every so many that come in, as many twice are looked at.
+local EVERY, SAMPLE = 8, 16
 
 -- 'E' or 'X' and the id of the job that has the key; nil when it is free. A value: expiry, id, body hash.
 local function key_owner(key, hash)
@@ -13,13 +13,21 @@ local function key_owner(key, hash)
   return (same and EXISTING or CONFLICT) .. string.sub(known, 7, 22)
 end
 
-local function claim_key(key, hash, id, dedupe_ms)
+-- Claims the key, unless it has an owner, which is the answer then.
+local function claim_key(key, hash, id, dedupe_ms, nth)
   local bucket = DEDUPE .. string.sub(hash, 1, 2)
-  local sample = redis.call('HRANDFIELD', bucket, SAMPLE, 'WITHVALUES')
-  for i = 1, #sample, 2 do
-    if struct.unpack('>I6', sample[i + 1]) <= now then redis.call('HDEL', bucket, sample[i]) end
+  local value = struct.pack('>I6', now + dedupe_ms) .. id .. string.sub(hash, 3)
+  if redis.call('HSETNX', bucket, key, value) == 0 then
+    local owner = key_owner(key, hash)
+    if owner then return owner end
+    redis.call('HSET', bucket, key, value)
   end
-  redis.call('HSET', bucket, key, struct.pack('>I6', now + dedupe_ms) .. id .. string.sub(hash, 3))
+  if nth % EVERY == 0 then
+    local sample = redis.call('HRANDFIELD', bucket, SAMPLE, 'WITHVALUES')
+    for i = 1, #sample, 2 do
+      if struct.unpack('>I6', sample[i + 1]) <= now then redis.call('HDEL', bucket, sample[i]) end
+    end
+  end
   -- The whole bucket goes a little after its last key; this is not said again for each.
   if redis.call('PTTL', bucket) < dedupe_ms then
     redis.call('PEXPIRE', bucket, math.floor(dedupe_ms * 1.25))
@@ -44,11 +52,16 @@ local function insert(places, dedupe_ms)
     local rest, delay, key = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     local id = string.sub(rest, 12, 27)
     local name = string.format('%.0f', seq + i)
-    local answer = key ~= '' and key_owner(key, ARGV[at + 3]) or nil
-    if not answer and redis.call('HSETNX', ids_key(id), id, name) == 0 then answer = EXISTING .. id end
+    local ids, answer = ids_key(id), nil
+    if redis.call('HSETNX', ids, id, name) == 0 then
+      -- Its key, if it has one, says more: it may belong to another job, or to another body.
+      answer = key ~= '' and key_owner(key, ARGV[at + 3]) or EXISTING .. id
+    elseif key ~= '' then
+      answer = claim_key(key, ARGV[at + 3], id, dedupe_ms, seq + i)
+      if answer then redis.call('HDEL', ids, id) end
+    end
     answers[i] = answer or ''
     if not answer then
-      if key ~= '' then claim_key(key, ARGV[at + 3], id, dedupe_ms) end
       local record = stamp .. rest
       if delay ~= '0' then
         local due = now + tonumber(delay)
