@@ -116,13 +116,14 @@ mod tests {
         judge(call, answer).map(|_| ()).map_err(|error| (error.class(), error.code().to_owned()))
     }
 
+    fn refused(code: &str, message: &str) -> String {
+        format!(r#"{{"statusCode":403,"errorCode":"{code}","message":"{message}","data":[]}}"#)
+    }
+
     #[test]
     fn every_documented_answer_has_its_class() {
         use OutcomeClass::{Ambiguous, Retryable, Terminal};
         let limited = |retry_after_ms| OutcomeClass::RateLimited { retry_after_ms };
-        let refused = |code: &str, message: &str| {
-            format!(r#"{{"statusCode":403,"errorCode":"{code}","message":"{message}","data":[]}}"#)
-        };
         for (status, body, effect, read, code) in [
             (400, refused("validation.failed", "no"), Terminal, Terminal, "validation.failed"),
             (401, refused("", "no"), Terminal, Terminal, UNAUTHORIZED),
@@ -190,6 +191,10 @@ mod tests {
             assert_eq!(of(Call::Effect, status, &body), Err((effect, code.to_owned())), "{status} {body}");
             assert_eq!(of(Call::Read, status, &body), Err((read, code.to_owned())), "{status} {body}");
         }
+    }
+
+    #[test]
+    fn json_and_nothing_at_all_are_successes() {
         assert_eq!(of(Call::Read, 200, "{}"), Ok(()));
         assert_eq!(of(Call::Effect, 204, ""), Ok(()));
     }
