@@ -14,7 +14,7 @@ const VARIABLE: &str = "PAYFLEET_TEST_TOPOLOGY";
 
 /// What tests that do not care for their server run on.
 pub(crate) enum Shared {
-    Single(RedisServer),
+    Single(Box<RedisServer>),
     Sentinel(RedisSentinel),
     Cluster(RedisCluster),
 }
@@ -24,7 +24,7 @@ impl Shared {
         match std::env::var(VARIABLE).as_deref() {
             Ok("sentinel") => Self::Sentinel(RedisSentinel::start(&[]).await.unwrap()),
             Ok("cluster") => Self::Cluster(RedisCluster::start().await.unwrap()),
-            _ => Self::Single(RedisServer::start(RedisOptions::default()).await.unwrap()),
+            _ => Self::Single(Box::new(RedisServer::start(RedisOptions::default()).await.unwrap())),
         }
     }
 
