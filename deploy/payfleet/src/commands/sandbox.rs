@@ -46,7 +46,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         let settings = settings(&options, provider, number)?;
         let sandbox = start(provider, settings).await;
         let sandbox = sandbox.with_context(|| format!("the sandbox of {provider} cannot be started"))?;
-        print!("{}", described(provider, &sandbox.url()));
+        println!("{}", described(provider, &sandbox.url()));
         running.push(sandbox);
     }
     println!("\nCtrl-C stops them; what happened is kept in {}.", options.dir.display());
@@ -107,7 +107,8 @@ fn described(provider: Provider, url: &str) -> String {
             ("BANTU_EXPANSION_URL", url),
         ],
     };
-    variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+    let lines: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    lines.join("\n")
 }
 
 #[cfg(test)]
