@@ -39,7 +39,7 @@ pub(super) async fn run(hold: Arc<Hold>, worker: WorkerContext) {
                 }
             }
         };
-        wait_for_work(&hold, &worker, &mut waiter, pause).await;
+        wait_for_work(&hold, &worker, &mut waiter, &mut trouble, pause).await;
     }
     give_back(&hold).await;
     hold.end_fetching();
@@ -118,7 +118,13 @@ async fn wait_for_slot(hold: &Hold, waiter: &mut Waiter) {
 }
 
 /// Returns when work was signalled, after `pause`, or when the worker shall stop.
-async fn wait_for_work(hold: &Hold, worker: &WorkerContext, waiter: &mut Waiter, pause: Duration) {
+async fn wait_for_work(
+    hold: &Hold,
+    worker: &WorkerContext,
+    waiter: &mut Waiter,
+    trouble: &mut Trouble,
+    pause: Duration,
+) {
     let end = Instant::now() + pause;
     while !is_stopping(hold, worker) {
         let left = end.saturating_duration_since(Instant::now());
@@ -130,8 +136,8 @@ async fn wait_for_work(hold: &Hold, worker: &WorkerContext, waiter: &mut Waiter,
             answer = waiter.wait(left.min(LOOK_AT_WORKER)) => match answer {
                 Ok(true) => return,
                 Ok(false) => {}
-                // The next take finds out what is wrong, and says so.
-                Err(_) => return sleep_unless_stopped(hold, Duration::from_millis(50)).await,
+                // Redis may have been away for long: the next take renews what is held first.
+                Err(error) => return sleep_unless_stopped(hold, trouble.failed(&error)).await,
             }
         }
     }
