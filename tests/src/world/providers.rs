@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 const SECRET: &str = "sandbox-secret";
+const PAYMENT_KEY: &str = "sandbox-payment-key";
 const API_KEY: &str = "sandbox-api-key";
 const MERCHANT: &str = "sandbox-merchant";
 
@@ -41,9 +42,9 @@ pub struct Effect {
     pub id: String,
 }
 
-/// The secrets that every sandbox signs with.
+/// The secrets that every sandbox signs with; the second is Heleket's for incoming payments.
 pub(super) fn secrets() -> Secrets {
-    Secrets::new(vec![SECRET.into()])
+    Secrets::new(vec![SECRET.into(), PAYMENT_KEY.into()])
 }
 
 impl Providers {

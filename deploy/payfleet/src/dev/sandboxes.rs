@@ -22,6 +22,8 @@ const MERCHANT: &str = "dev-merchant";
 pub(super) struct Sandboxes {
     running: BTreeMap<Provider, Sandbox>,
     secrets: BTreeMap<Provider, String>,
+    /// Heleket signs what is about incoming payments with a key of its own.
+    payment_key: String,
     api_key: String,
     http: Client,
 }
@@ -52,13 +54,20 @@ impl Sandboxes {
     ) -> anyhow::Result<Self> {
         let api_key = new_token()?;
         let http = super::demo::http_client()?;
-        let mut this = Self { running: BTreeMap::new(), secrets: BTreeMap::new(), api_key, http };
+        let mut this = Self {
+            running: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            api_key,
+            payment_key: new_token()?,
+            http,
+        };
         for provider in Provider::ALL {
             let secret = new_token()?;
             let mut options = Options::new(dir.join(provider.as_str()), Arc::new(SystemClock));
             options.webhook_url = Some(format!("{producer_url}/webhooks/{provider}"));
             options.secret = secret.clone().into();
             options.api_key = this.api_key.clone().into();
+            options.payment_key = this.payment_key.clone().into();
             MERCHANT.clone_into(&mut options.merchant);
             options.settle_after = settle_after;
             let started = match provider {
@@ -87,7 +96,10 @@ impl Sandboxes {
             ("HELEKET_API_KEY", Provider::Heleket),
             ("TROVOTECH_WEBHOOK_SECRET", Provider::TrovoTech),
         ];
-        names.into_iter().map(|(name, provider)| (name.to_owned(), self.secret(provider))).collect()
+        let mut settings: BTreeMap<_, _> =
+            names.into_iter().map(|(name, provider)| (name.to_owned(), self.secret(provider))).collect();
+        settings.insert("HELEKET_PAYMENT_KEY".to_owned(), self.payment_key.clone());
+        settings
     }
 
     /// What workers call them with.
