@@ -15,7 +15,7 @@ Environment:
   WORKER_NAME            unique in the fleet; default: host name and process id
   CONCURRENCY            jobs at once per queue; default 16
   QUEUE_PREFIX           default payfleet
-  LEASE_MS               how long a lease lasts without a heartbeat; default 30000
+  LEASE_MS               how long a lease lasts without a heartbeat; default 10000
   SHUTDOWN_GRACE_MS      how long running jobs may take after SIGTERM; default 45000, longer than
                          the longest call of a provider
   DATABASE_CONNECTIONS   default 16
@@ -73,7 +73,7 @@ impl Config {
         {
             settings.mistake("DATABASE_URL", error.to_string());
         }
-        let lease = settings.duration_ms("LEASE_MS", 30_000);
+        let lease = settings.duration_ms("LEASE_MS", 10_000);
         if lease < Duration::from_secs(1) {
             settings.mistake("LEASE_MS", "is under 1000: heartbeats could not keep a lease alive");
         }
