@@ -2,7 +2,8 @@
 //!
 //! The kernel sends the parent-death signal when the *thread* that forked ends, so every child is
 //! forked by one thread that lives as long as the process. The signal is set by `setpriv` after the
-//! user was changed: changing the user clears it.
+//! user was changed: changing the user clears it. Whoever dies before the signal is set has died
+//! unseen, so the child looks for its parent once more when it is.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -20,6 +21,8 @@ use rustix::process::{Pid, Signal, kill_process};
 pub use super::owner::Owner;
 use super::{programs, sweep};
 
+/// Becomes the program (`$@`), unless the parent (`$0`) was gone before its death could be a signal.
+const IF_NOT_ORPHANED: &str = r#"[ "$PPID" = "$0" ] && exec "$@""#;
 const POLL: Duration = Duration::from_millis(10);
 /// How long the kernel may take to end what was killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -124,7 +127,9 @@ impl Launch {
         let mut command = match programs::on_path("setpriv") {
             Some(setpriv) => {
                 let mut command = Command::new(setpriv);
-                command.arg("--pdeathsig").arg(self.orphaned.signal().1).arg("--").arg(&self.program);
+                command.arg("--pdeathsig").arg(self.orphaned.signal().1);
+                command.args(["--", "/bin/sh", "-c", IF_NOT_ORPHANED]).arg(std::process::id().to_string());
+                command.arg(&self.program);
                 command
             }
             // Without util-linux, the sweep at the next start is what ends orphans.
