@@ -4,6 +4,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use utoipa::IntoParams;
 
 use crate::problem::Problem;
 
@@ -11,8 +12,13 @@ const NAME: &str = "Idempotency-Key";
 const LONGEST: usize = 255;
 
 /// A key of 1 to 255 visible ASCII characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct IdempotencyKey(pub(crate) String);
+#[derive(Clone, Debug, PartialEq, Eq, IntoParams)]
+#[into_params(names("Idempotency-Key"), parameter_in = Header)]
+pub(crate) struct IdempotencyKey(
+    /// Your own unique name for this request, and the same one when you repeat it.
+    #[param(min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
+    pub(crate) String,
+);
 
 impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = Problem;

@@ -39,7 +39,8 @@ Optional:
   OTEL_EXPORTER_OTLP_ENDPOINT   where spans go, such as http://127.0.0.1:4318 [nowhere]
 
 POST webhooks to /webhooks/stripe, /webhooks/tatum, /webhooks/heleket, /webhooks/trovotech;
-requests to /v1/payouts and /v1/mints. GET /healthz: the process is up; GET /readyz: Redis answers.";
+requests to /v1/payouts and /v1/mints: GET /openapi.json has them all. GET /healthz: the process
+is up; GET /readyz: Redis answers.";
 
 /// Takes webhooks and API requests over HTTP and enqueues them to Redis.
 #[derive(Parser)]

@@ -17,16 +17,18 @@ use payfleet_core::job::{Dedupe, NewJob, Origin};
 use payfleet_core::kinds::{Advance, NewOperation, OperationKind, Request};
 use payfleet_core::{AccountId, JobId, OperationId};
 use payfleet_process::current_trace;
-use payfleet_queue::Enqueued;
+use payfleet_queue::{Enqueued, JobView};
 use payfleet_store::OperationView;
-use serde_json::json;
+use serde::Serialize;
 use serde_json::value::to_raw_value;
 use tokio::time::timeout;
 use tracing::Span;
+use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::idempotency::IdempotencyKey;
 use crate::problem::{Decision, Kind, Problem};
+use crate::schemas;
 use crate::state::AppState;
 use crate::unavailable::{queue_problem, store_problem};
 use crate::view;
@@ -106,11 +108,22 @@ fn first_job(new: NewOperation) -> Result<NewJob, Problem> {
     })
 }
 
+/// A request that is in the queue, as durably as the deployment asked for.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Accepted {
+    #[schema(schema_with = schemas::id)]
+    job_id: JobId,
+    #[schema(schema_with = schemas::id)]
+    operation_id: OperationId,
+    /// Where to ask what became of it.
+    status_url: String,
+}
+
 fn accepted(endpoint: &str, operation: OperationId, job: JobId, replayed: bool) -> Response {
     let status_url = format!("{endpoint}/{operation}");
     let decision = if replayed { "operation repeated" } else { "operation enqueued" };
     let location = HeaderValue::from_str(&status_url);
-    let body = json!({"job_id": job, "operation_id": operation, "status_url": status_url});
+    let body = Accepted { job_id: job, operation_id: operation, status_url };
     let answer = (StatusCode::ACCEPTED, Extension(Decision::new(decision)), Json(body));
     let mut response = answer.into_response();
     if let Ok(location) = location {
@@ -122,32 +135,55 @@ fn accepted(endpoint: &str, operation: OperationId, job: JobId, replayed: bool) 
     response
 }
 
-/// Tells what became of an operation: from Postgres, or from the queue while no worker has touched
-/// it. What belongs to another tenant, or is of another kind, does not exist.
+/// Tells what became of an operation of one of `kinds`: from Postgres, or from the queue while no
+/// worker has touched it. What belongs to another tenant, or is of another kind, does not exist.
 pub(crate) async fn show(
     state: &AppState,
     caller: &Caller,
-    kind: OperationKind,
+    kinds: &[OperationKind],
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let id = id.ok().and_then(|Path(id)| id.parse::<OperationId>().ok()).ok_or_else(|| no_such(kind))?;
+    let id = id.ok().and_then(|Path(id)| id.parse::<OperationId>().ok()).ok_or_else(no_such)?;
     Span::current().record("operation.id", id.to_string());
-    let row = read_row(state, caller, kind, id).await;
+    let row = read_row(state, caller, kinds, id).await;
     if let Ok(Some(row)) = &row {
-        return Ok(Json(view::operation(row)).into_response());
+        return Ok(shown(row));
     }
-    let queue = kind.job_kind().queue().map_err(|error| Problem::new(Kind::Internal, "").because(error))?;
-    let job = state.queue().find(&queue, JobId::first_of(id)).await.map_err(|error| queue_problem(&error));
+    let job = find_job(state, kinds, id).await;
     match (row, job) {
-        (_, Ok(Some(job))) if job.job.envelope.tenant != caller.tenant => Err(no_such(kind)),
-        (row, Ok(Some(job))) => Ok(Json(view::queued(id, kind, &job, row.is_ok())).into_response()),
+        (_, Ok(Some((_, job)))) if job.job.envelope.tenant != caller.tenant => Err(no_such()),
+        (row, Ok(Some((kind, job)))) => {
+            let queued = view::queued(id, kind, &job, row.is_ok());
+            Ok(Json(view::Answer::Queued(queued)).into_response())
+        }
         // A worker may have taken the job between the two looks.
-        (Ok(_), Ok(None)) => match read_row(state, caller, kind, id).await? {
-            Some(row) => Ok(Json(view::operation(&row)).into_response()),
-            None => show_dead(state, caller, kind, id).await,
+        (Ok(_), Ok(None)) => match read_row(state, caller, kinds, id).await? {
+            Some(row) => Ok(shown(&row)),
+            None => show_dead(state, caller, kinds, id).await,
         },
         (Err(problem), _) | (Ok(_), Err(problem)) => Err(problem),
     }
+}
+
+fn shown(row: &OperationView) -> Response {
+    Json(view::Answer::Shown(view::operation(row))).into_response()
+}
+
+/// The first job of an operation, in the queue of the one kind it can be of.
+async fn find_job(
+    state: &AppState,
+    kinds: &[OperationKind],
+    id: OperationId,
+) -> Result<Option<(OperationKind, JobView)>, Problem> {
+    for kind in kinds {
+        let queue = kind.job_kind().queue();
+        let queue = queue.map_err(|error| Problem::new(Kind::Internal, "").because(error))?;
+        let job = state.queue().find(&queue, JobId::first_of(id)).await;
+        if let Some(job) = job.map_err(|error| queue_problem(&error))? {
+            return Ok(Some((*kind, job)));
+        }
+    }
+    Ok(None)
 }
 
 /// Its first job died before a worker could make its row: it was accepted, and nobody has acted on
@@ -155,36 +191,33 @@ pub(crate) async fn show(
 async fn show_dead(
     state: &AppState,
     caller: &Caller,
-    kind: OperationKind,
+    kinds: &[OperationKind],
     id: OperationId,
 ) -> Result<Response, Problem> {
     let letter = timeout(STORE_WITHIN, state.store().dead_letter(JobId::first_of(id))).await;
     let letter = letter.map_err(|_| store_problem("Postgres did not answer in time"))?;
-    match letter.map_err(|error| store_problem(&error))? {
-        Some(letter) if letter.tenant == caller.tenant.as_str() && letter.kind == kind.as_str() => {
-            Ok(Json(view::dead(id, kind, &letter)).into_response())
-        }
-        _ => Err(no_such(kind)),
-    }
+    let letter = letter.map_err(|error| store_problem(&error))?;
+    let letter = letter.filter(|letter| letter.tenant == caller.tenant.as_str()).ok_or_else(no_such)?;
+    let kind = kinds.iter().find(|kind| kind.as_str() == letter.kind).ok_or_else(no_such)?;
+    Ok(Json(view::Answer::Queued(view::dead(id, *kind, &letter))).into_response())
 }
 
 async fn read_row(
     state: &AppState,
     caller: &Caller,
-    kind: OperationKind,
+    kinds: &[OperationKind],
     id: OperationId,
 ) -> Result<Option<OperationView>, Problem> {
     let row = timeout(STORE_WITHIN, state.store().operation(id)).await;
     let row = row.map_err(|_| store_problem("Postgres did not answer in time"))?;
     let row = row.map_err(|error| store_problem(&error))?;
     match row {
-        Some(row) if row.tenant != caller.tenant || row.kind != kind => Err(no_such(kind)),
+        Some(row) if row.tenant != caller.tenant || !kinds.contains(&row.kind) => Err(no_such()),
         row => Ok(row),
     }
 }
 
-fn no_such(kind: OperationKind) -> Problem {
-    let detail =
-        format!("No {} has this id. Use the status_url of the answer to your request.", kind.as_str());
+fn no_such() -> Problem {
+    let detail = "Nothing here has this id. Use the status_url of the answer to your request.";
     Problem::new(Kind::NotFound, detail)
 }

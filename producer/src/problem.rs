@@ -11,6 +11,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// How long a caller should wait before it asks an unreachable store again, in seconds.
 const RETRY_AFTER_S: u16 = 2;
@@ -110,7 +111,7 @@ impl Kind {
 }
 
 /// One field that needs correction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct FieldError {
     /// The field's path in the body (`asset_metadata.name`), or a header's name.
     pub(crate) field: String,
@@ -169,13 +170,17 @@ impl Problem {
     }
 }
 
-/// The members of a problem, in the order RFC 9457 names them.
-#[derive(Serialize)]
-struct Wire<'a> {
+/// Why a request was refused: RFC 9457, in the order it names its members.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Wire<'a> {
+    /// `urn:payfleet:problem:` and a name that never changes.
     r#type: String,
     title: &'static str,
     status: u16,
+    /// What to do about it.
     detail: &'a str,
+    /// Each field, parameter or header that needs correction.
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     errors: &'a [FieldError],
 }

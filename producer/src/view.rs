@@ -11,18 +11,41 @@ use payfleet_store::{DeadLetter, OperationView};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
 
-/// An operation as Postgres knows it.
-#[derive(Serialize)]
+use crate::schemas;
+
+/// An operation as a `GET` answers it.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = OperationOrQueued)]
+pub(crate) enum Answer<'a> {
+    /// A worker has touched it.
+    Shown(Shown<'a>),
+    /// None has yet.
+    Queued(Queued),
+}
+
+/// An operation, with the members of its request beside those listed here.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Operation)]
 pub(crate) struct Shown<'a> {
+    #[schema(schema_with = schemas::id)]
     operation_id: OperationId,
+    #[schema(schema_with = schemas::kind)]
     kind: OperationKind,
+    #[schema(schema_with = schemas::state)]
     state: &'static str,
+    #[schema(schema_with = schemas::amount)]
     amount: String,
+    #[schema(schema_with = schemas::asset)]
     asset: &'static str,
     #[serde(flatten)]
+    #[schema(ignore)]
     asked: Asked<'a>,
+    /// The provider's id of it, once the provider has answered.
     provider_ref: Option<&'a str>,
+    /// The transaction on the chain, once known.
     #[serde(skip_serializing_if = "Option::is_none")]
     tx_hash: Option<&'a str>,
     /// Why it failed, or how the provider's record differs from what was asked.
@@ -30,7 +53,9 @@ pub(crate) struct Shown<'a> {
     reason: Option<&'a str>,
     /// Why it stands still until a person acts, if it does.
     parked: Option<Parked<'a>>,
+    #[schema(schema_with = schemas::moment)]
     created_at: String,
+    #[schema(schema_with = schemas::moment)]
     updated_at: String,
 }
 
@@ -53,9 +78,12 @@ enum Asked<'a> {
     },
 }
 
-#[derive(Serialize)]
-struct Parked<'a> {
+/// Why an operation stands still.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Parked<'a> {
+    /// In one word.
     reason: &'a str,
+    /// In a sentence.
     detail: Option<&'a str>,
 }
 
@@ -110,22 +138,30 @@ fn details(state: &State) -> (Option<&str>, Option<&str>) {
 }
 
 /// An operation as the queue knows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = QueuedOperation)]
 pub(crate) struct Queued {
+    #[schema(schema_with = schemas::id)]
     operation_id: OperationId,
+    #[schema(schema_with = schemas::kind)]
     kind: OperationKind,
+    /// `queued`, or `unknown` while Postgres cannot be asked and a worker may have acted.
     state: &'static str,
     job: QueuedJob,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'static str>,
 }
 
-#[derive(Serialize)]
-struct QueuedJob {
+/// The job that brings an operation to a worker.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct QueuedJob {
+    #[schema(schema_with = schemas::id)]
     id: JobId,
+    /// `ready`, `delayed`, `leased` or `dead`.
     place: &'static str,
     attempt: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schemas::moment, required = false)]
     enqueued_at: Option<String>,
 }
 

@@ -2,6 +2,7 @@
 //! nothing that is accepted may need it.
 
 mod bad_input;
+mod contract;
 mod intake;
 mod limits;
 mod outages;

@@ -49,6 +49,11 @@ fn every_state_and_every_event_appears_on_every_page() {
 }
 
 #[test]
+fn every_state_is_in_the_list_of_names() {
+    assert_eq!(pairs::states().iter().map(State::name).collect::<Vec<_>>(), State::NAMES);
+}
+
+#[test]
 fn every_kind_of_event_is_tried_in_every_state() {
     let pairs = pairs::all(OperationKind::Payout);
     for state in pairs::states() {

@@ -1,28 +1,85 @@
-//! `POST /v1/mints` asks for a share of an asset as a token in an investor's wallet;
-//! `GET /v1/mints/{id}` tells what became of it.
+//! `POST /v1/mints` asks for a share of an asset as a token in an investor's wallet.
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use payfleet_core::Asset;
 use payfleet_core::address::Network;
+use payfleet_core::kinds::Request;
 use payfleet_core::kinds::mint::{AssetMetadata, AssetType, Percent, Share};
-use payfleet_core::kinds::{OperationKind, Request};
 use payfleet_core::money::parse_plain_decimal;
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 use crate::auth::Caller;
 use crate::fields::Fields;
 use crate::idempotency::IdempotencyKey;
 use crate::json::JsonBody;
-use crate::operations;
+use crate::operations::{self, Accepted};
 use crate::problem::Problem;
+use crate::schemas;
 use crate::state::AppState;
 
 const LONGEST_NAME: usize = 200;
 const LONGEST_ID: usize = 100;
 const LONGEST_LIFE_YEARS: u16 = 200;
+const ASSET_TYPES: &str = "EV, Battery, SwapCabinet, BiogasSite";
 
-/// Takes a mint.
+/// A share of an asset for one investor.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "asset_id": "ev-1", "asset_type": "EV",
+    "asset_metadata": {"name": "Van 1", "type": "van", "purchase_date": "2025-02-28",
+        "purchase_price": "50000", "lifespan_years": 8},
+    "investor_wallet": "GDVEU3DD4KOFECV66VIHWEZOYX4ZKR3WV27L464SIIPOU2IUI3JCZA57",
+    "fraction_owned": "12.5", "amount": "6250", "asset": "USD",
+}))]
+#[expect(dead_code, reason = "the contract's words for what `read` reads")]
+struct MintRequest {
+    /// Your id of the asset; its shares sum to at most 100 %.
+    #[schema(min_length = 1, max_length = 100)]
+    asset_id: String,
+    #[schema(schema_with = asset_type)]
+    asset_type: String,
+    asset_metadata: MintedAsset,
+    /// The investor's wallet on Bantu; its checksum is checked.
+    #[schema(min_length = 1, max_length = 100)]
+    investor_wallet: String,
+    /// Percent of the asset: above 0, at most 100, with at most four decimals.
+    #[schema(schema_with = schemas::amount)]
+    fraction_owned: String,
+    /// What the investor paid.
+    #[schema(schema_with = schemas::amount)]
+    amount: String,
+    #[schema(schema_with = schemas::asset)]
+    asset: String,
+}
+
+/// What the provider records about an asset.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the contract's words for what `metadata` reads")]
+struct MintedAsset {
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    /// Its model or make.
+    #[schema(min_length = 1, max_length = 200)]
+    r#type: String,
+    #[schema(schema_with = schemas::day)]
+    purchase_date: String,
+    #[schema(schema_with = schemas::amount)]
+    purchase_price: String,
+    #[schema(minimum = 1, maximum = 200)]
+    lifespan_years: u16,
+}
+
+fn asset_type() -> Object {
+    schemas::words("What kind of thing it is.", ASSET_TYPES.split(", "))
+}
+
+/// Asks for a mint
+#[utoipa::path(post, path = "/v1/mints", operation_id = "create_mint", tag = "operations",
+    params(IdempotencyKey), request_body = MintRequest, responses((status = 202, body = Accepted)))]
 pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Caller,
@@ -35,19 +92,10 @@ pub(crate) async fn create(
     operations::accept(&state, caller, key, Request::Mint(share)).await
 }
 
-/// Shows a mint.
-pub(crate) async fn show(
-    State(state): State<AppState>,
-    caller: Caller,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Problem> {
-    operations::show(&state, &caller, OperationKind::Mint, id).await
-}
-
 /// Reads every field before it gives up, so that all mistakes are reported together.
 fn read(fields: &mut Fields) -> Option<Share> {
     let asset_id = fields.text("asset_id", LONGEST_ID);
-    let asset_type = fields.one_of::<AssetType>("asset_type", "EV, Battery, SwapCabinet, BiogasSite");
+    let asset_type = fields.one_of::<AssetType>("asset_type", ASSET_TYPES);
     let metadata = fields.object("asset_metadata", metadata);
     let wallet = wallet(fields);
     let percent = percent(fields);

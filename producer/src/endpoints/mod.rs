@@ -2,32 +2,55 @@
 
 mod health;
 mod mints;
+mod operations;
 mod payouts;
 mod webhooks;
 
 use std::any::Any;
 
 use axum::Router;
+use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
+use payfleet_core::kinds::OperationKind;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::bounds::bounded;
 use crate::observe::observed;
+use crate::openapi;
 use crate::problem::{Kind, Problem};
 use crate::state::AppState;
 
+/// Every endpoint, with its part of the contract.
+fn routes() -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::with_openapi(openapi::without_paths())
+        .routes(routes!(payouts::create))
+        .routes(routes!(mints::create))
+        .routes(routes!(operations::show))
+        .routes(routes!(webhooks::receive))
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready));
+    // What every operation kind has, by its entry in `OperationKind`.
+    OperationKind::ALL.into_iter().fold(routes, |routes, kind| routes.routes(operations::show_of(kind)))
+}
+
+/// The contract, whole: see [`openapi`].
+pub(crate) fn document() -> OpenApi {
+    let mut document = routes().into_openapi();
+    openapi::complete(&mut document);
+    document
+}
+
 /// Every route, behind the limits, the panic guard and the request's span.
 pub fn router(state: AppState) -> Router {
-    Router::new()
-        .route("/v1/payouts", post(payouts::create))
-        .route("/v1/payouts/{id}", get(payouts::show))
-        .route("/v1/mints", post(mints::create))
-        .route("/v1/mints/{id}", get(mints::show))
-        .route("/webhooks/{provider}", post(webhooks::receive))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
+    let contract = Bytes::from(openapi::contract());
+    Router::from(routes())
+        .route("/openapi.json", get(([(CONTENT_TYPE, "application/json")], contract)))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(state.clone(), bounded))

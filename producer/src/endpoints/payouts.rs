@@ -1,25 +1,52 @@
-//! `POST /v1/payouts` asks for one payment in crypto; `GET /v1/payouts/{id}` tells what became of it.
+//! `POST /v1/payouts` asks for one payment in crypto.
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use payfleet_core::Asset;
 use payfleet_core::address::Network;
+use payfleet_core::kinds::Request;
 use payfleet_core::kinds::payout::Payout;
-use payfleet_core::kinds::{OperationKind, Request};
+use utoipa::ToSchema;
 
 use crate::auth::Caller;
 use crate::fields::Fields;
 use crate::idempotency::IdempotencyKey;
 use crate::json::JsonBody;
-use crate::operations;
+use crate::operations::{self, Accepted};
 use crate::problem::Problem;
+use crate::schemas;
 use crate::state::AppState;
 
 const LONGEST_ADDRESS: usize = 128;
 const LONGEST_REFERENCE: usize = 200;
 
-/// Takes a payout.
+/// One payment in crypto to one beneficiary.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "amount": "15.5", "asset": "USDT", "network": "TRON",
+    "address": "TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm", "reference": "order 7",
+}))]
+#[expect(dead_code, reason = "the contract's words for what `read` reads")]
+struct PayoutRequest {
+    #[schema(schema_with = schemas::amount)]
+    amount: String,
+    /// One that the network carries.
+    #[schema(schema_with = schemas::asset)]
+    asset: String,
+    #[schema(schema_with = schemas::network)]
+    network: String,
+    /// An address on the network; its checksum is checked.
+    #[schema(min_length = 1, max_length = 128)]
+    address: String,
+    /// Your own words for it, shown to people, sent to nobody.
+    #[schema(min_length = 1, max_length = 200)]
+    reference: Option<String>,
+}
+
+/// Asks for a payout
+#[utoipa::path(post, path = "/v1/payouts", operation_id = "create_payout", tag = "operations",
+    params(IdempotencyKey), request_body = PayoutRequest, responses((status = 202, body = Accepted)))]
 pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Caller,
@@ -30,15 +57,6 @@ pub(crate) async fn create(
     let payout = read(&mut fields);
     let payout = fields.finish(payout)?;
     operations::accept(&state, caller, key, Request::Payout(payout)).await
-}
-
-/// Shows a payout.
-pub(crate) async fn show(
-    State(state): State<AppState>,
-    caller: Caller,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Problem> {
-    operations::show(&state, &caller, OperationKind::Payout, id).await
 }
 
 /// Reads every field before it gives up, so that all mistakes are reported together.

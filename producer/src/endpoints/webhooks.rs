@@ -21,17 +21,43 @@ use payfleet_core::provider::Provider;
 use payfleet_core::{JobId, TenantId};
 use payfleet_process::current_trace;
 use payfleet_providers::webhook::{Delivery, Rejected, Verified, verify};
-use serde_json::json;
+use serde::Serialize;
 use serde_json::value::to_raw_value;
 use sha2::{Digest, Sha256};
 use tracing::Span;
+use utoipa::ToSchema;
 
 use crate::operations::PAYLOAD_VERSION;
-use crate::problem::{Decision, Kind, Problem};
+use crate::problem::{Decision, Kind, Problem, Wire};
+use crate::schemas;
 use crate::state::AppState;
 use crate::unavailable::queue_problem;
 
-/// Takes one event. A repetition is answered like the first delivery: the sender need not know.
+/// Whose event it is.
+#[derive(utoipa::IntoParams)]
+#[into_params(names("provider"), parameter_in = Path)]
+#[expect(dead_code, reason = "the contract's words for what the path names")]
+struct Sender(#[param(schema_with = schemas::provider)] String);
+
+/// That an event is in the queue.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Received {
+    /// `true`.
+    received: bool,
+}
+
+/// Takes a provider's event
+///
+/// The body is what the provider signed, byte for byte. A repetition is answered like the first delivery: the sender need not know.
+#[utoipa::path(post, path = "/webhooks/{provider}", operation_id = "receive_webhook", tag = "webhooks",
+    params(Sender),
+    request_body(content = Vec<u8>, content_type = "application/json"),
+    responses(
+        (status = 200, body = Received),
+        (status = 400, description = "Not what its provider sends.", content_type = "application/problem+json", body = Wire<'static>),
+        (status = 401, description = "No live secret made its signature.", content_type = "application/problem+json", body = Wire<'static>),
+        (status = 503, description = "Nothing was taken: send it again.", content_type = "application/problem+json", body = Wire<'static>),
+    ))]
 pub(crate) async fn receive(
     State(state): State<AppState>,
     provider: Result<Path<String>, PathRejection>,
@@ -57,7 +83,7 @@ pub(crate) async fn receive(
         Some(payfleet_queue::Enqueued::Created(_)) => "webhook enqueued",
         _ => "webhook repeated",
     };
-    Ok((Extension(Decision::new(decision)), Json(json!({"received": true}))).into_response())
+    Ok((Extension(Decision::new(decision)), Json(Received { received: true })).into_response())
 }
 
 fn check(

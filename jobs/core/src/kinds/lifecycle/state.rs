@@ -52,6 +52,10 @@ pub enum State {
 }
 
 impl State {
+    /// The name of every state.
+    pub const NAMES: [&str; 8] =
+        ["requested", "submitting", "retrying", "in_doubt", "accepted", "quarantined", "settled", "failed"];
+
     /// Its name in tables, URLs and diagrams.
     #[must_use]
     pub const fn name(&self) -> &'static str {

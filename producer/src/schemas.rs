@@ -1,0 +1,70 @@
+//! What values look like in the contract, made from the types that read them: a new asset, network or
+//! kind is in the document without a word here.
+
+use payfleet_core::Asset;
+use payfleet_core::address::Network;
+use payfleet_core::kinds::OperationKind;
+use payfleet_core::kinds::lifecycle::State;
+use payfleet_core::provider::Provider;
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
+use utoipa::openapi::{Object, ObjectBuilder, Type};
+
+/// A text.
+fn text(description: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).description(Some(description))
+}
+
+/// A text that is one of `words`.
+pub(crate) fn words<T: AsRef<str>>(description: &str, words: impl IntoIterator<Item = T>) -> Object {
+    let words: Vec<String> = words.into_iter().map(|word| word.as_ref().to_owned()).collect();
+    text(description).enum_values(Some(words)).build()
+}
+
+/// A positive decimal.
+pub(crate) fn amount() -> Object {
+    text("A decimal string, with at most as many decimals as its asset has.")
+        .pattern(Some("^[0-9]{1,28}(\\.[0-9]{1,18})?$"))
+        .max_length(Some(40))
+        .examples(["15.5"])
+        .build()
+}
+
+/// An asset's code.
+pub(crate) fn asset() -> Object {
+    words("An asset by its code.", Asset::ALL.iter().map(|asset| asset.code()))
+}
+
+/// A chain's name.
+pub(crate) fn network() -> Object {
+    words("A chain.", Network::ALL.map(Network::as_str))
+}
+
+/// An operation kind's name.
+pub(crate) fn kind() -> Object {
+    words("What was asked.", OperationKind::ALL.map(OperationKind::as_str))
+}
+
+/// A provider's name.
+pub(crate) fn provider() -> Object {
+    words("Who carries it out.", Provider::ALL.map(Provider::as_str))
+}
+
+/// A state's name, as Postgres knows it.
+pub(crate) fn state() -> Object {
+    words("How far it has come.", State::NAMES)
+}
+
+/// A day.
+pub(crate) fn day() -> Object {
+    text("A day, YYYY-MM-DD.").format(Some(SchemaFormat::KnownFormat(KnownFormat::Date))).build()
+}
+
+/// A moment.
+pub(crate) fn moment() -> Object {
+    text("A moment, RFC 3339.").format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).build()
+}
+
+/// An id.
+pub(crate) fn id() -> Object {
+    text("A UUID.").format(Some(SchemaFormat::Custom("uuid".to_owned()))).build()
+}
