@@ -59,6 +59,27 @@ async fn a_job_that_lives_anywhere_in_the_queue_is_not_made_again() {
     world.settle(leased.lease, Outcome::Dead { failure: crate::world::failure("x") }).await;
     assert_eq!(world.queue.enqueue(&[world.job(1)]).await.unwrap(), existing[..1]);
     // Archived, its id is free again.
-    world.queue.remove_dead(&world.name, &[id(1)]).await.unwrap();
+    let dead = world.queue.dead(&world.name, 10).await.unwrap();
+    assert_eq!(world.remove(&dead).await, 1);
     assert_eq!(world.queue.enqueue(&[world.job(1)]).await.unwrap(), [Enqueued::Created(id(1))]);
+}
+
+#[tokio::test]
+async fn another_body_for_a_job_that_lives_is_a_conflict_also_when_its_key_is_forgotten() {
+    let mut world = World::with(|config| config.dedupe = Duration::from_secs(60)).await;
+    let mut laned = keyed(world.job(2), "k2", "b");
+    (laned.lane, laned.kind) = (Some("a".to_owned()), "a longer kind".to_owned());
+    world.enqueue(&[keyed(world.job(1), "k1", "b"), laned, world.job(3)]).await;
+    world.advance(Duration::from_secs(61)).await;
+    for n in [1, 2] {
+        let key = format!("k{n}");
+        let ask = async |body| world.queue.enqueue(&[keyed(world.job(n), &key, body)]).await.unwrap();
+        assert_eq!(ask("other").await, [Enqueued::Conflict(id(n))]);
+        assert_eq!(ask("b").await, [Enqueued::Existing(id(n))]);
+        assert_eq!(ask("other").await, [Enqueued::Conflict(id(n))], "and nothing was noted");
+    }
+    // One that came without a key says nothing of its body.
+    let third = keyed(world.job(3), "k3", "b");
+    assert_eq!(world.queue.enqueue(&[third]).await.unwrap(), [Enqueued::Existing(id(3))]);
+    assert_eq!(world.stats().await.ready, 3);
 }

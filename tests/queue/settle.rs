@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use payfleet_core::job::NewJob;
 use payfleet_queue::{Enqueued, Outcome, Place, Settled, Settlement};
 
 use crate::world::{World, after_start, failure, id, job_in, numbers, queue_name, retry};
@@ -112,6 +113,39 @@ async fn follow_ups_are_never_stopped_by_the_depth_limit_of_their_own_queue() {
     let then = vec![world.job(2), world.job(3)];
     assert_eq!(world.settle(lease, Outcome::Done { then }).await, Settled::Applied);
     assert_eq!(world.stats().await.ready, 2);
+}
+
+#[tokio::test]
+async fn follow_ups_that_can_never_be_enqueued_kill_the_job_that_wants_them_and_none_beside_it() {
+    let world = World::new().await;
+    let other = queue_name("other");
+    world.fill(4).await;
+    let leases: Vec<_> = world.take(4).await.into_iter().map(|leased| leased.lease).collect();
+    let huge = |mut job: NewJob| {
+        job.payload = serde_json::value::to_raw_value(&"x".repeat(257 * 1024)).unwrap();
+        job
+    };
+    let many = (100..1_101).map(|n| world.job(n)).collect();
+    let thens = [
+        vec![world.job(5), huge(world.job(6))],
+        vec![job_in(&other, 7), huge(job_in(&other, 8))],
+        many,
+        vec![world.job(9), job_in(&other, 10)],
+    ];
+    let batch: Vec<_> = leases
+        .iter()
+        .zip(thens)
+        .map(|(lease, then)| Settlement { lease: *lease, outcome: Outcome::Done { then } })
+        .collect();
+    assert_eq!(world.queue.settle(&world.name, &batch).await.unwrap(), [Settled::Applied; 4]);
+    let stats = world.queue.stats(&[world.name.clone(), other]).await.unwrap();
+    assert_eq!((stats[0].done, stats[0].dead, stats[0].ready, stats[1].ready), (1, 3, 1, 1));
+    for (n, said) in [(1, "payload"), (2, "payload"), (3, "1001")] {
+        let Some(Place::Dead { failure, .. }) = world.place(id(n)).await else { panic!("{n} is dead") };
+        assert_eq!(failure.code, "follow_up");
+        assert!(failure.message.contains(said), "{}", failure.message);
+    }
+    assert!(world.place(id(9)).await.is_some() && world.place(id(5)).await.is_none());
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use apalis_core::worker::builder::WorkerBuilder;
 use futures::future::BoxFuture;
 use payfleet_core::backoff::Backoff;
 use payfleet_core::ids::{RequestHash, TenantId};
-use payfleet_core::job::{Dedupe, Failure, NewJob, Origin, QueueName, TraceContext};
+use payfleet_core::job::{DeadJob, Dedupe, Failure, NewJob, Origin, QueueName, TraceContext};
 use payfleet_core::{JobId, Timestamp};
 use payfleet_queue::backend::{BackendOptions, Delivery, RedisBackend};
 use payfleet_queue::{
@@ -141,6 +141,12 @@ impl World {
 
     pub(crate) async fn place(&self, id: JobId) -> Option<Place> {
         self.queue.find(&self.name, id).await.unwrap().map(|view| view.place)
+    }
+
+    /// Removes the dead as who has archived them does.
+    pub(crate) async fn remove(&self, dead: &[DeadJob]) -> u64 {
+        let dead: Vec<_> = dead.iter().map(|dead| (dead.job.envelope.id, dead.died_at)).collect();
+        self.queue.remove_dead(&self.name, &dead).await.unwrap()
     }
 
     /// Starts a worker on this queue.

@@ -286,7 +286,9 @@ pub(crate) async fn cleaned_up() -> anyhow::Result<Saw> {
     until(SOON, async || runs.total() >= 1).await;
     queue.pause(&name()).await?;
     // What there is to clean up by hand: it takes only what is dead.
-    let removed = queue.remove_dead(&name(), &[job(0).id]).await?;
+    let dead = queue.dead(&name(), 10).await?;
+    let dead: Vec<_> = dead.iter().map(|dead| (dead.job.envelope.id, dead.died_at)).collect();
+    let removed = queue.remove_dead(&name(), &dead).await?;
     queue.enqueue(&jobs(6)[1..]).await?;
     queue.resume(&name()).await?;
     let all = settled(&queue, 6, 0).await;

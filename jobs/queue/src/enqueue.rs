@@ -12,7 +12,7 @@ use crate::record::{encode, id_from};
 use crate::{Config, Durability, Enqueued, Error, Queue};
 
 /// Jobs in one call; more is refused, since the script's work grows with the batch.
-const MAX_BATCH: usize = 10_000;
+pub(crate) const MAX_BATCH: usize = 10_000;
 
 /// A job as the scripts want it.
 pub(crate) struct Prepared {

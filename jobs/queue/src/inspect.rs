@@ -7,7 +7,7 @@ use payfleet_core::{JobId, Timestamp};
 use redis::Value;
 
 use crate::queue::{Repeat, millis};
-use crate::record::{Stored, id_bytes, id_from, split_death};
+use crate::record::{Stored, id_bytes, id_from, read_death};
 use crate::reply::Fields;
 use crate::scripts::Script;
 use crate::{Error, JobView, Place, Queue, QueueStats};
@@ -17,8 +17,8 @@ const MAX_DEAD: usize = 1_000;
 /// A read of dead jobs stops at this many bytes of records.
 const MAX_DEAD_BYTES: usize = 4 * 1024 * 1024;
 
-/// id, record, history, death.
-type DeadReply = (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>);
+/// id, record, history, time of death (ms), death.
+type DeadReply = (Vec<u8>, Vec<u8>, Vec<u8>, i64, Vec<u8>);
 
 impl Queue {
     /// The job and where it is; `None` if it is unknown (done, cancelled, archived, never here).
@@ -142,7 +142,8 @@ impl Queue {
     }
 
     /// Up to `max` dead jobs (at most 1,000, and 4 MiB), the oldest first. One whose record cannot
-    /// be read is of kind `undecodable` and has the raw bytes in its payload.
+    /// be read is of kind `undecodable` and has the raw bytes in its payload, none if it is missing;
+    /// its id is made up where its own is not known.
     ///
     /// # Errors
     /// What Redis' state brings.
@@ -151,23 +152,25 @@ impl Queue {
         let mut call = script.call(&self.tag(queue));
         call.arg(max.clamp(1, MAX_DEAD)).arg(MAX_DEAD_BYTES);
         let jobs: Vec<DeadReply> = self.run(script, &call, Some(queue), Repeat::Once).await?;
-        let read = |(id, record, history, death): &DeadReply| {
-            Stored { queue, record, history }.dead(id_from(id)?, death)
+        let read = |(id, record, history, died_ms, death): &DeadReply| {
+            let died_at = Timestamp::from_unix_ms(*died_ms);
+            Stored { queue, record, history }.dead(id_from(id)?, died_at, death)
         };
         jobs.iter().map(read).collect()
     }
 
-    /// Removes dead jobs once they have been archived, and says how many were there.
+    /// Removes dead jobs once they have been archived, and says how many were there. Who died, and
+    /// when ([`DeadJob::died_at`]): a job that was released meanwhile and died again is left there.
     ///
     /// # Errors
     /// What Redis' state brings.
-    pub async fn remove_dead(&self, queue: &QueueName, ids: &[JobId]) -> Result<u64, Error> {
+    pub async fn remove_dead(&self, queue: &QueueName, dead: &[(JobId, Timestamp)]) -> Result<u64, Error> {
         let script = &self.inner.scripts.remove_dead;
         let mut removed = 0_u64;
-        for batch in ids.chunks(MAX_DEAD) {
+        for batch in dead.chunks(MAX_DEAD) {
             let mut call = script.call(&self.tag(queue));
-            for id in batch {
-                call.arg(&id_bytes(*id)[..]);
+            for (id, died_at) in batch {
+                call.arg(&id_bytes(*id)[..]).arg(died_at.unix_ms());
             }
             let count: u64 = self.run(script, &call, Some(queue), Repeat::Once).await?;
             removed = removed.saturating_add(count);
@@ -197,7 +200,7 @@ fn read_place(fields: &mut Fields) -> Result<Place, Error> {
         }
         "dead" => {
             let death: Vec<u8> = fields.next()?;
-            let (died_at, failure) = split_death(&death)?;
+            let (died_at, failure) = read_death(&death);
             Place::Dead { failure, died_at }
         }
         _ => Place::Ready,

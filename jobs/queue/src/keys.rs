@@ -13,6 +13,7 @@ use payfleet_core::job::QueueName;
 /// | `:kept` | hash | seq -> 6 bytes of "due since" (ms) and the record of any other job |
 /// | `:ids:B` | hash | id -> seq; B is 13 bits of the id |
 /// | `:ready:P` | list | seq, or `@lane` for the first of a lane; one list per priority P |
+/// | `:stale` | set | seqs of ready jobs that were cancelled or moved: their list entries mean nothing |
 /// | `:suspects` | list | seq of jobs whose lease expired; each is to run alone |
 /// | `:delayed` | zset | seq, scored due time (ms) * 4 + priority |
 /// | `:lease:T` | set | the seqs that were handed out under token T and not settled yet |
@@ -34,13 +35,14 @@ use payfleet_core::job::QueueName;
 /// | `:schedules` | hash | name -> when, and on a second line the definition (schedule.rs) |
 /// | `:ticks` | hash | name of a schedule -> last tick (ms), id of its last job |
 /// | `:wake` | list | tokens on which idle workers block |
-const LUA_NAMES: [(&str, &str); 27] = [
+const LUA_NAMES: [(&str, &str); 28] = [
     ("FRESH", ":fresh"),
     ("KEPT", ":kept"),
     ("IDS", ":ids:"),
     ("READY_0", ":ready:0"),
     ("READY_1", ":ready:1"),
     ("READY_2", ":ready:2"),
+    ("STALE", ":stale"),
     ("SUSPECTS", ":suspects"),
     ("DELAYED", ":delayed"),
     ("LEASE", ":lease:"),

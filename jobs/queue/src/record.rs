@@ -296,10 +296,10 @@ impl Stored<'_> {
         self.decode().or_else(|_| self.placeholder(id))
     }
 
-    /// A dead job with its death as the scripts write it: 6 bytes of time (ms), then the failure.
-    pub(crate) fn dead(&self, id: JobId, death: &[u8]) -> Result<DeadJob, Error> {
-        let (at, failure) = split_death(death)?;
-        Ok(DeadJob { job: self.decode_or_raw(id)?, died_at: at, failure })
+    /// A dead job with its death as the scripts write it.
+    pub(crate) fn dead(&self, id: JobId, died_at: Timestamp, death: &[u8]) -> Result<DeadJob, Error> {
+        let (_, failure) = read_death(death);
+        Ok(DeadJob { job: self.decode_or_raw(id)?, died_at, failure })
     }
 }
 
@@ -320,13 +320,17 @@ fn add_extras(envelope: &mut NewJob, extras: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes a death as the scripts write it apart.
-pub(crate) fn split_death(death: &[u8]) -> Result<(Timestamp, Failure), Error> {
-    let short = || Error::encoding("a death", "it is too short");
+/// A death as the scripts write it: 6 bytes of time (ms), then the failure. One that cannot be read
+/// is one all the same, with its bytes for a message.
+pub(crate) fn read_death(death: &[u8]) -> (Timestamp, Failure) {
     let mut reader = Reader::new(death);
-    let at = reader.number(STAMP).and_then(|ms| i64::try_from(ms).ok()).ok_or_else(short)?;
-    let failure = serde_json::from_slice(reader.rest()).map_err(|e| Error::encoding("a failure", e))?;
-    Ok((Timestamp::from_unix_ms(at), failure))
+    let at = reader.number(STAMP).and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
+    let failure = serde_json::from_slice(reader.rest()).unwrap_or_else(|error| Failure {
+        class: UNDECODABLE.to_owned(),
+        code: "death".to_owned(),
+        message: format!("what it died of cannot be read ({error}): {}", hex::encode(death)),
+    });
+    (Timestamp::from_unix_ms(at), failure)
 }
 
 #[cfg(test)]

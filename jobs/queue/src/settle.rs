@@ -4,7 +4,7 @@ use payfleet_core::JobId;
 use payfleet_core::job::{Failure, NewJob, QueueName};
 use redis::Cmd;
 
-use crate::enqueue::prepare;
+use crate::enqueue::{MAX_BATCH as MAX_ENQUEUED, Prepared, prepare};
 use crate::queue::{Repeat, millis};
 use crate::record::{id_bytes, id_from};
 use crate::take::take_of;
@@ -17,17 +17,53 @@ const MAX_MESSAGE: usize = 2_000;
 /// Scheduled jobs that one job absorbs in one call.
 const MAX_ABSORBED: usize = 100;
 
+/// Jobs that may follow one.
+const MAX_FOLLOW_UPS: usize = 1_000;
+
 /// What is said of a lease: an outcome, or that it was not used.
-#[derive(Clone, Copy)]
 enum End<'a> {
     Settled(&'a Outcome),
+    /// Done, and these of the same queue follow.
+    Then(Vec<Prepared>),
+    /// Done, but what it wants to follow cannot be.
+    Refused(Failure),
     Released,
 }
 
-impl End<'_> {
+impl<'a> End<'a> {
+    /// Follow-ups that cannot be enqueued are the affair of the job that asked for them, and of nobody
+    /// beside it in the batch: it is dead, and says why.
+    fn of(config: &Config, queue: &QueueName, outcome: &'a Outcome) -> Self {
+        let Outcome::Done { then } = outcome else {
+            return Self::Settled(outcome);
+        };
+        if then.is_empty() {
+            return Self::Settled(outcome);
+        }
+        let refuse = |message: String| {
+            Self::Refused(Failure {
+                class: "terminal".to_owned(),
+                code: "follow_up".to_owned(),
+                message: format!("it is done, but what follows cannot be enqueued: {message}"),
+            })
+        };
+        if then.len() > MAX_FOLLOW_UPS {
+            return refuse(format!("at most {MAX_FOLLOW_UPS} jobs may follow one, not {}", then.len()));
+        }
+        let mut own = Vec::new();
+        for job in then {
+            match prepare(config, job) {
+                Ok(prepared) if job.queue == *queue => own.push(prepared),
+                Ok(_) => {}
+                Err(error) => return refuse(error.to_string()),
+            }
+        }
+        Self::Then(own)
+    }
+
     /// Done and nothing to follow: the short form.
-    const fn is_plain(self) -> bool {
-        matches!(self, Self::Settled(Outcome::Done { then }) if then.is_empty())
+    const fn is_plain(&self) -> bool {
+        matches!(self, Self::Settled(Outcome::Done { .. }))
     }
 }
 
@@ -36,22 +72,37 @@ impl Queue {
     /// already is [`Settled::Stale`] and changes nothing, so settling twice is harmless.
     ///
     /// Follow-ups of other queues are enqueued first: if that fails nothing is settled, and a
-    /// repetition finds them by their ids. They should be derived ids therefore.
+    /// repetition finds them by their ids. They should be derived ids therefore. A job whose follow-ups
+    /// can never be enqueued (see [`Error::InvalidJob`]; or more than 1,000) is dead instead, with the
+    /// reason.
     ///
     /// # Errors
-    /// What Redis' state brings, and for follow-ups what [`Queue::enqueue`] brings.
+    /// What Redis' state brings, and for follow-ups [`Error::QueueFull`] and [`Error::OutOfMemory`].
     pub async fn settle(&self, queue: &QueueName, settlements: &[Settlement]) -> Result<Vec<Settled>, Error> {
-        let foreign: Vec<NewJob> =
-            settlements.iter().flat_map(follow_ups).filter(|job| job.queue != *queue).cloned().collect();
-        if !foreign.is_empty() {
-            self.enqueue(&foreign).await?;
-        }
         let mut answers = Vec::with_capacity(settlements.len());
         for batch in settlements.chunks(MAX_BATCH) {
-            let ends: Vec<_> = batch.iter().map(|s| (s.lease, End::Settled(&s.outcome))).collect();
+            let ends: Vec<_> =
+                batch.iter().map(|s| (s.lease, End::of(self.config(), queue, &s.outcome))).collect();
+            self.enqueue_foreign(queue, batch, &ends).await?;
             answers.extend(self.end(queue, &ends).await?);
         }
         Ok(answers)
+    }
+
+    /// The follow-ups of other queues.
+    async fn enqueue_foreign(
+        &self,
+        queue: &QueueName,
+        batch: &[Settlement],
+        ends: &[(LeaseRef, End<'_>)],
+    ) -> Result<(), Error> {
+        let good = batch.iter().zip(ends).filter(|(_, (_, end))| matches!(end, End::Then(_)));
+        let jobs = good.flat_map(|(settlement, _)| follow_ups(settlement));
+        let foreign: Vec<NewJob> = jobs.filter(|job| job.queue != *queue).cloned().collect();
+        for jobs in foreign.chunks(MAX_ENQUEUED) {
+            self.enqueue(jobs).await?;
+        }
+        Ok(())
     }
 
     /// Gives jobs back at once, without counting a delivery. Leases that have ended are passed over.
@@ -99,7 +150,7 @@ impl Queue {
             for (lease, end) in all() {
                 call.arg(lease.seq).arg(&id_bytes(lease.id)[..]);
                 if !short {
-                    append(&mut call, self.config(), queue, *end)?;
+                    append(&mut call, end)?;
                 }
             }
         }
@@ -123,32 +174,30 @@ pub(crate) fn follow_ups(settlement: &Settlement) -> &[NewJob] {
 }
 
 /// Appends what is said of a lease (settle.lua).
-fn append(call: &mut Cmd, config: &Config, queue: &QueueName, end: End<'_>) -> Result<(), Error> {
-    let outcome = match end {
+fn append(call: &mut Cmd, end: &End<'_>) -> Result<(), Error> {
+    match end {
         End::Released => {
             call.arg("release");
-            return Ok(());
         }
-        End::Settled(outcome) => outcome,
-    };
-    match outcome {
-        Outcome::Done { then } => {
-            let own: Vec<&NewJob> = then.iter().filter(|job| job.queue == *queue).collect();
-            call.arg("then").arg(own.len());
-            for job in own {
-                prepare(config, job)?.append(call);
+        End::Then(jobs) => {
+            call.arg("then").arg(jobs.len());
+            for job in jobs {
+                job.append(call);
             }
         }
-        Outcome::Retry { delay, failure } => {
+        End::Settled(Outcome::Done { .. }) => {
+            call.arg("then").arg(0);
+        }
+        End::Settled(Outcome::Retry { delay, failure }) => {
             call.arg("retry").arg(millis(*delay)).arg(failure_json(failure)?);
         }
-        Outcome::Defer { delay, reason: _ } => {
+        End::Settled(Outcome::Defer { delay, reason: _ }) => {
             call.arg("defer").arg(millis(*delay));
         }
-        Outcome::Unknown { delay, reason: _ } => {
+        End::Settled(Outcome::Unknown { delay, reason: _ }) => {
             call.arg("unknown").arg(millis(*delay));
         }
-        Outcome::Dead { failure } => {
+        End::Refused(failure) | End::Settled(Outcome::Dead { failure }) => {
             call.arg("dead").arg(failure_json(failure)?);
         }
     }

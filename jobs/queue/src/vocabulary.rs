@@ -14,7 +14,7 @@ pub enum Enqueued {
     /// It was there already: the same dedupe key with the same body, or a live job of this id. The
     /// id is that of the job that is there.
     Existing(JobId),
-    /// Its dedupe key is taken by a job with another body, whose id this is. Not enqueued.
+    /// Its dedupe key, or its id, is that of a job with another body, whose id this is. Not enqueued.
     Conflict(JobId),
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
 use crate::queue::Repeat;
-use crate::record::{id_bytes, id_from, split_death};
+use crate::record::{id_bytes, id_from, read_death};
 use crate::reply::Fields;
 use crate::{Error, Queue};
 
@@ -105,7 +105,7 @@ fn read(what: &str, fields: &mut Fields) -> Result<Waiting, Error> {
             until: time(fields.next()?),
         },
         "dead" => {
-            let (died_at, failure) = split_death(&fields.next::<Vec<u8>>()?)?;
+            let (died_at, failure) = read_death(&fields.next::<Vec<u8>>()?);
             Waiting::Dead { failure, died_at }
         }
         "suspect" => Waiting::Suspect,

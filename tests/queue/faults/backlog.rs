@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use payfleet::servers::{AppendFsync, RedisOptions, RedisServer};
-use payfleet_core::JobId;
 use payfleet_queue::{Outcome, Settled, Settlement, TimeSource};
 
 use super::account::{Account, job_of_kind};
@@ -46,10 +45,9 @@ async fn jobs_that_die_by_the_thousand_hold_nobody_up_and_are_all_kept() {
         if dead.is_empty() {
             break;
         }
-        let ids: Vec<JobId> = dead.iter().map(|dead| dead.job.envelope.id).collect();
         assert!(dead.iter().all(|dead| dead.failure.code == "hopeless"));
-        assert_eq!(world.queue.remove_dead(&world.name, &ids).await.unwrap(), ids.len() as u64);
-        archived.extend(ids);
+        assert_eq!(world.remove(&dead).await, dead.len() as u64);
+        archived.extend(dead.iter().map(|dead| dead.job.envelope.id));
     }
     assert_eq!(archived, doomed, "none is dropped");
     // And the hot path is as free as before.

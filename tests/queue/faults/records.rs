@@ -124,7 +124,7 @@ async fn records_that_rotted_are_dead_with_their_bytes_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_record_that_is_missing_holds_nobody_up() {
+async fn a_job_whose_record_is_missing_is_dead_and_holds_nobody_up() {
     let server = RedisServer::start(RedisOptions::default()).await.unwrap();
     let world = World::at(&server.url(), |config| config.time = TimeSource::Redis).await;
     let jobs: Vec<_> = (0..10).map(|n| marked(&world, n)).collect();
@@ -133,9 +133,12 @@ async fn a_record_that_is_missing_holds_nobody_up() {
     spoil(&mut world.redis.clone(), "mark-4-", Rot::Missing).await;
 
     let worker = WorkerProcess::start(&world, &server.url(), 8);
-    world.until("the others are done", |stats| stats.done == 9 && stats.ready + stats.running == 0).await;
+    world.until("the others are done", |stats| stats.done == 9 && stats.dead == 1).await;
     let said = worker.stop().await;
     for n in 0..10 {
         assert_eq!(said.contains(&super::process::Said::Ends(id(n))), n != 4, "job {n}");
     }
+    let dead = world.queue.dead(&world.name, 10).await.unwrap();
+    assert_eq!((dead[0].failure.code.as_str(), raw(&dead[0]).len()), ("missing", 0));
+    account.check(&world, &BTreeSet::from([id(4)])).await;
 }

@@ -105,7 +105,10 @@ impl Oracle {
 
     /// What becomes of each job, and which are new.
     fn judge(&self, jobs: &[NewJob]) -> (Vec<Enqueued>, Vec<NewJob>) {
-        let (mut keys, mut ids) = (self.keys.clone(), self.live.keys().copied().collect::<BTreeSet<_>>());
+        let body = |job: &NewJob| job.dedupe.as_ref().map(|dedupe| dedupe.body_hash);
+        let mut keys = self.keys.clone();
+        let mut ids: BTreeMap<JobId, Option<RequestHash>> =
+            self.live.iter().map(|(id, entry)| (*id, body(&entry.job))).collect();
         let mut fresh = Vec::new();
         let mut judge = |job: &NewJob| {
             if let Some(dedupe) = &job.dedupe
@@ -114,9 +117,11 @@ impl Oracle {
                 let is_same = *hash == dedupe.body_hash;
                 return if is_same { Enqueued::Existing(*known) } else { Enqueued::Conflict(*known) };
             }
-            if !ids.insert(job.id) {
-                return Enqueued::Existing(job.id);
+            if let Some(known) = ids.get(&job.id) {
+                let differs = known.is_some() && job.dedupe.is_some() && *known != body(job);
+                return if differs { Enqueued::Conflict(job.id) } else { Enqueued::Existing(job.id) };
             }
+            ids.insert(job.id, body(job));
             if let Some(dedupe) = &job.dedupe {
                 keys.insert(dedupe.key.clone(), (job.id, dedupe.body_hash));
             }

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use payfleet::servers::{RedisOptions, RedisServer};
+use payfleet_core::Timestamp;
 use payfleet_core::job::NewJob;
-use payfleet_queue::{Error, LeaseRef, Outcome, Settled, Settlement, TimeSource};
+use payfleet_queue::{Error, LeaseRef, Outcome, Place, Settled, Settlement, TimeSource};
 use proptest_state_machine::StateMachineTest;
 use tokio::runtime::Runtime;
 
@@ -124,7 +125,13 @@ impl Real {
                 self.oracle.rescheduled(named(n), ms, answer);
             }
             Step::RemoveDead(n) => {
-                let removed = world.queue.remove_dead(&world.name, &[named(n)]).await.unwrap();
+                let died_at = match world.place(named(n)).await {
+                    Some(Place::Dead { died_at, .. }) => died_at,
+                    _ => Timestamp::from_unix_ms(START),
+                };
+                let another = (named(n), died_at.plus_ms(-1));
+                assert_eq!(world.queue.remove_dead(&world.name, &[another]).await.unwrap(), 0);
+                let removed = world.queue.remove_dead(&world.name, &[(named(n), died_at)]).await.unwrap();
                 self.oracle.removed_dead(named(n), removed == 1);
             }
             Step::Pause => {

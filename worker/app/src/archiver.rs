@@ -46,18 +46,18 @@ pub async fn run(store: Store, queue: Queue, queues: Vec<QueueName>, stop: Cance
 /// In words: Postgres or Redis is away.
 pub async fn archive(store: &Store, queue: &Queue, name: &QueueName) -> Result<usize, String> {
     let dead = queue.dead(name, BATCH).await.map_err(|error| error.to_string())?;
-    let mut ids = Vec::with_capacity(dead.len());
+    let mut archived = Vec::with_capacity(dead.len());
     for job in &dead {
         let id = job.job.envelope.id;
         match store.archive(job).await {
-            Ok(()) => ids.push(id),
+            Ok(()) => archived.push((id, job.died_at)),
             Err(error) if error.is_unavailable() => return Err(error.to_string()),
             // It stays in Redis, and does not keep the others there.
             Err(error) => tracing::error!(job.id = %id, "A dead job cannot be archived: {error}"),
         }
     }
-    if !ids.is_empty() {
-        queue.remove_dead(name, &ids).await.map_err(|error| error.to_string())?;
+    if !archived.is_empty() {
+        queue.remove_dead(name, &archived).await.map_err(|error| error.to_string())?;
     }
-    Ok(ids.len())
+    Ok(archived.len())
 }

@@ -6,8 +6,8 @@
 use anyhow::Context;
 use payfleet_core::job::{DeadJob, NewJob, Origin};
 use payfleet_core::kinds::lifecycle::State;
-use payfleet_core::{JobId, OperationId};
-use payfleet_queue::{Enqueued, Place, Queue};
+use payfleet_core::{JobId, OperationId, Timestamp};
+use payfleet_queue::{Enqueued, JobView, Place, Queue};
 use payfleet_store::{DeadLetter, OperationView, Store};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -206,7 +206,7 @@ async fn retry(options: &Retry) -> anyhow::Result<()> {
     let letter = find(&store, options.job).await?;
     let job = revived(&letter).context("its record cannot be read, so it cannot be tried again")?;
     let queue = options.redis.open()?;
-    let is_new = release(&queue, job).await?;
+    let is_new = release(&queue, job, letter.died_at).await?;
     // Only once it is in Redis: a crash in between leaves it on the list, and retrying twice is once.
     store.mark_redriven(options.job, letter.died_at).await?;
     if options.json {
@@ -219,16 +219,19 @@ async fn retry(options: &Retry) -> anyhow::Result<()> {
 
 /// The job as it was enqueued, but due now, asked for by an operator, and with all its attempts.
 /// Enqueues it. Its archived death may still be in Redis, where it would be taken for the job itself:
-/// that one is removed first. Tells whether it was not with the workers already.
-async fn release(queue: &Queue, job: NewJob) -> anyhow::Result<bool> {
+/// that one is removed first, and no other. Tells whether it was not with the workers already.
+async fn release(queue: &Queue, job: NewJob, archived: Timestamp) -> anyhow::Result<bool> {
     let (name, id) = (job.queue.clone(), job.id);
     for _ in 0..RELEASES {
         if let [Enqueued::Created(_)] = queue.enqueue(std::slice::from_ref(&job)).await?.as_slice() {
             return Ok(true);
         }
         match queue.find(&name, id).await? {
-            Some(view) if matches!(view.place, Place::Dead { .. }) => {
-                queue.remove_dead(&name, &[id]).await?;
+            Some(JobView { place: Place::Dead { died_at, .. }, .. }) if died_at == archived => {
+                queue.remove_dead(&name, &[(id, archived)]).await?;
+            }
+            Some(JobView { place: Place::Dead { .. }, .. }) => {
+                anyhow::bail!("job {id} has died again: release its last death, which is being archived")
             }
             Some(_) => return Ok(false),
             None => {}

@@ -2,8 +2,9 @@
 -- Removes a job that is ready or delayed. Its dedupe key stays.
 -- Input:  ARGV id.
 -- Output: 1, or 0 when it is unknown, leased or dead.
--- Keys:   IDS, FRESH, KEPT, HISTORY, DELAYED, LANE, LANES, LEASES, LEASE, DEAD, META and what lanes touch.
--- Atomic: whole. A ready job's list entry is left behind and counted as stale, since finding it would
+-- Keys:   IDS, FRESH, KEPT, HISTORY, DELAYED, LANE, LANES, LEASES, LEASE, DEAD, STALE, META and
+--         what lanes touch.
+-- Atomic: whole. A ready job's list entry is left behind and noted as stale, since finding it would
 --         take time with the backlog; take drops it.
 -- Bound:  one job and the takes in flight.
 local seq = seq_of(ARGV[1])

@@ -14,7 +14,7 @@ local last, last_job = string.match(known, '^(%d+) ?(.*)$')
 if last ~= seen then return { 0 } end
 if ARGV[6] == '1' and last_job ~= '' then
   local seq = seq_of(last_job)
-  if seq and redis.call('HEXISTS', DEATHS, seq) == 0 then
+  if seq and fetch_one(seq) and redis.call('HEXISTS', DEATHS, seq) == 0 then
     redis.call('HSET', TICKS, name, tick .. ' ' .. last_job)
     return { 2 }
   end

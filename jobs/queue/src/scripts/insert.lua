@@ -34,6 +34,32 @@ local function claim_key(key, hash, id, dedupe_ms, nth)
   end
 end
 
+-- The part of the body hash that a record keeps and a job's arguments bring; nil without a dedupe key.
+local function body_hash(record)
+  local at = ID_END + 2 + string.byte(record, ID_END + 1)
+  if bit.band(string.byte(record, 8), STRICT) ~= 0 then at = at + 4 end
+  -- Past the kind, the payload's version, the origin and the encoding.
+  at = at + 1 + string.byte(record, at) + 4
+  if bit.band(string.byte(record, at), 1) == 0 then return nil end
+  at = at + 3 + struct.unpack('>I2', record, at + 1)
+  return string.sub(record, at, at + 15)
+end
+
+-- What stands in the way of a job whose id is known: its like, or another body, or who has its key. nil when
+-- the record of the job that had the id is gone: then the id is free again, and its key with it.
+local function standing(id, key, hash)
+  local owner = key ~= '' and key_owner(key, hash)
+  local record = fetch_one(seq_of(id))
+  if not record and (not owner or owner == EXISTING .. id) then
+    if owner then redis.call('HDEL', DEDUPE .. string.sub(hash, 1, 2), key) end
+    return nil
+  end
+  if owner then return owner end
+  local readable_, known = pcall(body_hash, record)
+  local differs = key ~= '' and readable_ and known and known ~= string.sub(hash, 3)
+  return (differs and CONFLICT or EXISTING) .. id
+end
+
 -- Whether the job at `at` would be a new one. `batch` remembers the ids and keys of earlier ones.
 local function is_new(at, batch)
   local id, key = string.sub(ARGV[at], 12, 27), ARGV[at + 2]
@@ -54,9 +80,10 @@ local function insert(places, dedupe_ms)
     local name = string.format('%.0f', seq + i)
     local ids, answer = ids_key(id), nil
     if redis.call('HSETNX', ids, id, name) == 0 then
-      -- Its key, if it has one, says more: it may belong to another job, or to another body.
-      answer = key ~= '' and key_owner(key, ARGV[at + 3]) or EXISTING .. id
-    elseif key ~= '' then
+      answer = standing(id, key, ARGV[at + 3])
+      if not answer then redis.call('HSET', ids, id, name) end
+    end
+    if not answer and key ~= '' then
       answer = claim_key(key, ARGV[at + 3], id, dedupe_ms, seq + i)
       if answer then redis.call('HDEL', ids, id) end
     end

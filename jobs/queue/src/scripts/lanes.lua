@@ -52,6 +52,23 @@ local function lane_free(lane)
   redis.call('HINCRBY', META, 'laned', -1)
 end
 
+-- A job whose record cannot be read, or is gone, is dead with what is left of it. It does not keep `lane`.
+local function bury_unreadable(seq, record, lane)
+  local left = record or ''
+  local id = id_in(left, seq)
+  if redis.call('HSETNX', ids_key(id), id, seq) == 0 and seq_of(id) ~= seq then
+    id = made_id(seq)
+    redis.call('HSET', ids_key(id), id, seq)
+  end
+  keep(seq, left, now)
+  bury(seq, record and '{"class":"undecodable","code":"record","message":"its record is of no known version"}'
+    or '{"class":"undecodable","code":"missing","message":"its record is missing"}')
+  if lane then
+    redis.call('HDEL', HOLDING, seq)
+    lane_free(lane)
+  end
+end
+
 -- Takes a waiting job out of its lane; `false` if it does not wait there.
 local function lane_leave(lane, seq, priority)
   if redis.call('ZREM', LANE .. lane, lane_entry(seq, priority)) == 0 then return false end

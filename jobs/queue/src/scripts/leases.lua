@@ -66,10 +66,10 @@ local function find_lease(seq)
   return nil
 end
 
--- Takes a job out of the ready ones, its list entry aside, which counts as stale; `false` if it is leased.
+-- Takes a job out of the ready ones, its list entry aside, which is stale then; `false` if it is leased.
 local function leave_ready(seq, h)
   if h.lane and lane_leave(h.lane, seq, h.priority) then return true end
   if find_lease(seq) then return false end
-  redis.call('HINCRBY', META, 'stale', 1)
+  redis.call('SADD', STALE, seq)
   return true
 end

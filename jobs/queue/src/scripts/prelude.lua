@@ -53,9 +53,13 @@ local function seq_of(id)
   return redis.call('HGET', ids_key(id), id)
 end
 
--- The id in a record; where there is none, one made of the seq.
+-- The id under which a job goes: the one in its record, or one made of the seq where that is another job's.
+local function made_id(seq)
+  return struct.pack('>I8I8', 0, tonumber(seq))
+end
+
 local function id_in(record, seq)
-  if #record < ID_END then return struct.pack('>I8I8', 0, tonumber(seq)) end
+  if #record < ID_END then return made_id(seq) end
   return string.sub(record, HEADER_SIZE + 1, ID_END)
 end
 

@@ -58,18 +58,16 @@ end
 
 function settle.dead(entry, from)
   local record, h, since = delivered(entry.seq)
-  if not record then return end
-  if h then
-    remember(entry.seq, h.attempt, worker, ARGV[from])
-    record = rewritten(record, h)
-  end
-  keep(entry.seq, record, since or h and h.enqueued_ms or now)
+  if not h then return bury_unreadable(entry.seq, record) end
+  remember(entry.seq, h.attempt, worker, ARGV[from])
+  keep(entry.seq, rewritten(record, h), since or h.enqueued_ms)
   bury(entry.seq, ARGV[from])
 end
 
 function settle.retry(entry, from)
   local record, h = delivered(entry.seq)
-  if not h or h.attempt >= h.max_attempts then return settle.dead(entry, from + 1) end
+  if not h then return bury_unreadable(entry.seq, record) end
+  if h.attempt >= h.max_attempts then return settle.dead(entry, from + 1) end
   remember(entry.seq, h.attempt, worker, ARGV[from + 1])
   h.attempt = h.attempt + 1
   schedule(entry, record, h, tonumber(ARGV[from]))
@@ -77,13 +75,14 @@ end
 
 function settle.defer(entry, from)
   local record, h = delivered(entry.seq)
-  if h then schedule(entry, record, h, tonumber(ARGV[from])) end
+  if not h then return bury_unreadable(entry.seq, record) end
+  schedule(entry, record, h, tonumber(ARGV[from]))
 end
 
 function settle.unknown(entry, from)
   local record = fetch_one(entry.seq)
   local h = read_header(record)
-  if not h then return end
+  if not h then return bury_unreadable(entry.seq, record) end
   if not has(h, ASIDE) then h.flags = h.flags + ASIDE end
   redis.call('HINCRBY', META, 'unknown', 1)
   schedule(entry, record, h, tonumber(ARGV[from]))
@@ -92,7 +91,7 @@ end
 function settle.release(entry)
   local record, since = fetch_one(entry.seq)
   local h = read_header(record)
-  if not h then return end
+  if not h then return bury_unreadable(entry.seq, record) end
   woken = woken + 1
   if has(h, SUSPECT) then
     entry.lane = nil

@@ -15,23 +15,20 @@ local max_bytes, reap_limit, promote_limit = tonumber(ARGV[4]), tonumber(ARGV[5]
 local suspects, grace_ms, max_crashes = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local PIECE, MAX_PIECE, SCAN_SLACK = 16, 240, 256
 local buried = 0
-local meta = redis.call('HMGET', META, 'paused', 'stale', 'token', 'seen', 'grace', 'minute')
-local paused, stale = meta[1] and 1 or 0, tonumber(meta[2] or '0')
-local token = string.format('%.0f', tonumber(meta[3] or '0') + 1)
-local grace_until = tonumber(meta[5] or '0')
+local meta = redis.call('HMGET', META, 'paused', 'token', 'seen', 'grace', 'minute')
+local paused = meta[1] and 1 or 0
+local token = string.format('%.0f', tonumber(meta[2] or '0') + 1)
+local grace_until = tonumber(meta[4] or '0')
 
-local function bury_undecodable(seq, record)
+local function unreadable(seq, record, lane)
   buried = buried + 1
-  local id = id_in(record, seq)
-  redis.call('HSETNX', ids_key(id), id, seq)
-  keep(seq, record, now)
-  bury(seq, '{"class":"undecodable","code":"record","message":"its record is of no known version"}')
+  bury_unreadable(seq, record or nil, lane or redis.call('HGET', HOLDING, seq) or nil)
 end
 
 -- Its holder is gone: it waits for a worker that runs it alone. Its lane stays its own.
 local function suspect(lost, started)
   local h = read_header(lost.record)
-  if not h then return bury_undecodable(lost.seq, lost.record) end
+  if not h then return unreadable(lost.seq, lost.record) end
   h.deliveries = h.deliveries + 1
   if not has(h, SUSPECT) then h.flags = h.flags + SUSPECT end
   if started then h.crashes = h.crashes + 1 end
@@ -68,7 +65,7 @@ local function reap()
     local lost = order[i]
     local started = any_started and redis.call('HGET', STARTED, lost.seq) == lost.token
     if started then redis.call('HDEL', STARTED, lost.seq) end
-    if lost.record then suspect(lost, started) end
+    suspect(lost, started)
   end
 end
 
@@ -132,12 +129,9 @@ local function collect(list, entries)
   local records = fetch(seqs)
   for i, one in ipairs(found) do
     local record = records[i]
-    if not record then
-      if stale > 0 then stale = redis.call('HINCRBY', META, 'stale', -1) end
-      if one.lane then lane_free(one.lane) end
-    elseif not readable(record) then
-      bury_undecodable(one.seq, record)
-      if one.lane then lane_free(one.lane) end
+    if not record or not readable(record) then
+      -- No record: its job was cancelled or moved, else it should be here.
+      if record or redis.call('SREM', STALE, one.seq) == 0 then unreadable(one.seq, record, one.lane) end
     elseif #leased > 0 and bytes + #record > max_bytes then
       full = true
       return put_back(list, found, i)
@@ -175,7 +169,7 @@ local function next_due(waiting)
 end
 
 local state = { 'seen', now }
-if grace_ms > 0 and meta[4] and now - meta[4] > grace_ms then
+if grace_ms > 0 and meta[3] and now - meta[3] > grace_ms then
   grace_until = now + grace_ms
   state[3], state[4] = 'grace', grace_until
 end
@@ -200,7 +194,7 @@ if #leased > 0 then
 end
 -- Once a minute the counters are put down, for the rates.
 local minute = math.floor(now / 60000)
-if minute ~= tonumber(meta[6]) then
+if minute ~= tonumber(meta[5]) then
   local was = redis.call('HMGET', META, 'done', 'seq', 'at', 'at_done', 'at_seq')
   local puts = { 'minute', minute, 'at', now, 'at_done', was[1] or 0, 'at_seq', was[2] or 0,
     'before', was[3] or now, 'before_done', was[4] or was[1] or 0, 'before_seq', was[5] or was[2] or 0 }
