@@ -18,7 +18,7 @@ use crate::stripe;
 type Outcome = Result<String, (OutcomeClass, String, String)>;
 
 /// The operation behind [`effect`], its path and the path of [`read`].
-fn named(provider: Provider) -> (&'static str, &'static str, &'static str) {
+pub(crate) fn named(provider: Provider) -> (&'static str, &'static str, &'static str) {
     match provider {
         Provider::Stripe => ("create_payment_intent", "/v1/payment_intents", "/v1/balance"),
         Provider::Tatum => ("broadcast", "/v3/tron/broadcast", "/v4/data/blockchains/block/current"),
@@ -34,7 +34,7 @@ fn transaction(name: &str) -> SignedTransaction {
 }
 
 /// Makes the effect of this name; what the provider calls it.
-async fn effect(bench: &Bench, name: &str) -> Outcome {
+pub(crate) async fn effect(bench: &Bench, name: &str) -> Outcome {
     match bench.provider {
         Provider::Stripe => {
             let client = stripe::client(&bench.sandbox.url(), "sandbox-api-key");

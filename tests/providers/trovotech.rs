@@ -1,7 +1,7 @@
 //! Mints at TrovoTech, settled by Bantu's ledger.
 
 use payfleet_core::provider::{Action, DoubtPolicy, Finding, Progress, Provider};
-use payfleet_core::{OutcomeClass, Timestamp};
+use payfleet_core::{Classify, OutcomeClass, Timestamp};
 use serde_json::json;
 
 use crate::bench::{Bench, SETTLE_MS, START_MS, accepted, failed, http, key, mint, payout};
@@ -43,7 +43,18 @@ async fn a_poll_without_a_transaction_finds_it_in_the_token_list() {
     let polled = bench.client().poll(&report.provider_ref, None).await.unwrap();
     assert_eq!(polled.progress, Progress::Succeeded);
     assert_eq!(polled.tx_hash, report.tx_hash);
-    assert!(bench.client().poll("TKN_999999", None).await.is_err());
+    let error = bench.client().poll("TKN_999999", None).await.unwrap_err();
+    assert_eq!((error.class(), error.code()), (OutcomeClass::Retryable, "not_listed"));
+}
+
+#[tokio::test]
+async fn a_listed_token_without_a_transaction_is_pending() {
+    let bench = Bench::start(Provider::TrovoTech).await;
+    for listed in [json!([{ "tokenId": "T" }]), json!([{ "tokenId": "T", "txHash": null }])] {
+        bench.plan("/tokens/my", json!({ "body": listed })).await;
+        let polled = bench.client().poll("T", None).await.unwrap();
+        assert_eq!((polled.progress, polled.tx_hash), (Progress::Pending, None));
+    }
 }
 
 #[tokio::test]

@@ -5,4 +5,6 @@
 //! test says so loudly and shows nothing; with `CI=true` it fails instead.
 
 mod install;
+mod script;
+mod stellar;
 mod stripe;

@@ -103,7 +103,7 @@ async fn a_lost_answer_is_found_again_under_its_key_and_by_our_reference() {
 async fn a_key_that_stripe_forgets_pays_twice_which_only_the_reference_shows() {
     let (bench, client) = bench().await;
     let us = client.platform();
-    bench.plan("/v1/payment_intents", json!({ "ends": "forget_key" })).await;
+    bench.plan("/v1/payment_intents", json!("forget_key")).await;
     let params = payment("10", "USD", "pm_card_visa");
     us.create_payment_intent(&params, &key("a")).await.unwrap();
     assert!(!us.create_payment_intent(&params, &key("a")).await.unwrap().replayed);

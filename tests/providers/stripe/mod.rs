@@ -1,5 +1,6 @@
 //! Stripe: what goes over the wire, what comes back, and what the sandbox makes of both.
 
+mod connect;
 mod events;
 mod keys;
 mod line;

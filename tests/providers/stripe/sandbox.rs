@@ -80,12 +80,7 @@ async fn a_payment_is_made_confirmed_and_refunded_and_never_beyond_what_was_take
     assert_eq!(paid.status, PaymentIntentStatus::Succeeded);
     assert_eq!(paid.amount_received, money("20", "USD"));
 
-    let mut refund = NewRefund {
-        payment_intent: paid.id.clone(),
-        amount: Some(money("15", "USD")),
-        reason: None,
-        metadata: Default::default(),
-    };
+    let mut refund = NewRefund { amount: Some(money("15", "USD")), ..NewRefund::of(paid.id.clone()) };
     let part = us.create_refund(&refund, &key("c")).await.unwrap().value;
     assert_eq!((part.amount, part.status), (money("15", "USD"), Some(RefundStatus::Succeeded)));
     let error = us.create_refund(&refund, &key("d")).await.unwrap_err();

@@ -99,9 +99,7 @@ async fn what_the_sandbox_answers_is_declared_member_by_member() {
     let paid = fund(&client, "100").await;
     us.create_transfer(&NewTransfer::of(money("20", "USD"), to.clone()), &key("a")).await.unwrap();
     client.account(&to).create_payout(&NewPayout::of(money("5", "USD")), &key("b")).await.unwrap();
-    let refund =
-        NewRefund { payment_intent: paid.id, amount: None, reason: None, metadata: Default::default() };
-    us.create_refund(&refund, &key("c")).await.unwrap();
+    us.create_refund(&NewRefund::of(paid.id), &key("c")).await.unwrap();
     let customer = us.create_customer(&CustomerFields::default(), &key("d")).await.unwrap().value.id;
     us.attach_payment_method("pm_card_visa", &customer, &key("e")).await.unwrap();
     let endpoint = NewWebhookEndpoint {

@@ -167,10 +167,10 @@ async fn make_customer(client: &Client, name: &str) {
         }
         "refund.create" => {
             let params = NewRefund {
-                payment_intent: "pi_1".to_owned(),
                 amount: Some(money("5", "USD")),
                 reason: Some(RefundReason::RequestedByCustomer),
                 metadata: metadata(&[("a", "1")]),
+                ..NewRefund::of("pi_1".to_owned())
             };
             us.create_refund(&params, &key).await.unwrap_err();
         }

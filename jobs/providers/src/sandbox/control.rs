@@ -3,10 +3,10 @@
 //! | path | what it does |
 //! |---|---|
 //! | `GET /_effects?at_least=N` | what really happened, once there are N: `{"effects":[{reference, kind, amount, asset, destination, at, id, status}]}` |
-//! | `POST /_faults` | plans faults: `[{"path":"/v1/payout","times":1,"fault":"reset_before"}]` |
-//! | `GET /_faults` | the plans, each with how often it `fired` |
+//! | `POST /_faults`, `GET /_faults` | plans faults: `[{"path":"/v1/payout","times":1,"fault":"reset_before"}]`; the plans, each with how often it `fired` |
 //! | `GET /_held?at_least=N` | the paths of the calls that are held, once there are N |
-//! | `POST /_release`, `GET /_calls` | lets them go; how often each path was called |
+//! | `POST /_release` | lets them go |
+//! | `GET /_calls`, `GET /_pace` | how often each path was called; the most calls in any one second: `{"most_in_a_second":{"all":9,"POST /v1/payout":4}}` |
 //! | `POST /_emit` | sends a webhook of this provider with the given payload, rightly signed |
 //! | `GET /_deliveries` | `{"pending":0,"delivered":3,"given_up":0}` |
 //! | `POST /_webhooks` | `{"copies":2,"hold":true}` sends each twice and keeps them all back; `{"hold":false,"reversed":true}` lets them go, the last first |
@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 
 use super::faults::{Faults, Plan};
 use super::outbox::{Manner, Notice, Outbox};
+use super::pace::Pace;
 use super::{Actor, TICK};
 
 #[derive(Clone)]
@@ -29,19 +30,26 @@ struct Control {
     actor: Arc<dyn Actor>,
     outbox: Arc<Outbox>,
     faults: Arc<Faults>,
+    pace: Arc<Pace>,
 }
 
-pub(super) fn routes(actor: Arc<dyn Actor>, outbox: Arc<Outbox>, faults: Arc<Faults>) -> Router {
+pub(super) fn routes(
+    actor: Arc<dyn Actor>,
+    outbox: Arc<Outbox>,
+    faults: Arc<Faults>,
+    pace: Arc<Pace>,
+) -> Router {
     Router::new()
         .route("/_effects", get(effects))
         .route("/_faults", get(planned).post(plan))
         .route("/_held", get(held))
         .route("/_release", post(release))
         .route("/_calls", get(calls))
+        .route("/_pace", get(pace_so_far))
         .route("/_emit", post(emit))
         .route("/_deliveries", get(deliveries))
         .route("/_webhooks", post(webhooks))
-        .with_state(Control { actor, outbox, faults })
+        .with_state(Control { actor, outbox, faults, pace })
 }
 
 /// How many of something a caller waits for.
@@ -82,6 +90,10 @@ async fn release(State(control): State<Control>) -> StatusCode {
 
 async fn calls(State(control): State<Control>) -> Json<Value> {
     Json(json!({ "calls": control.faults.calls() }))
+}
+
+async fn pace_so_far(State(control): State<Control>) -> Json<Value> {
+    Json(json!({ "most_in_a_second": control.pace.most_in_a_second() }))
 }
 
 /// The payload is taken as it is written, so that a test can send any bytes.

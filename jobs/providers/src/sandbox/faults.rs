@@ -18,6 +18,9 @@ use tokio::sync::{oneshot, watch};
 use super::line::Line;
 use super::{locked, task};
 
+/// Bytes of an answer that is too large.
+const HUGE: usize = 8 * 1024 * 1024;
+
 /// What goes wrong with a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,8 +35,12 @@ pub(crate) enum Fault {
     Body(serde_json::Value),
     /// The connection is reset, and nothing happens.
     ResetBefore,
-    /// It happens, then the connection is reset.
+    /// It happens, then the connection is reset without an answer.
     ResetAfterEffect,
+    /// It happens, and the connection is reset in the middle of the answer's body.
+    ResetDuringBody,
+    /// It happens and is answered whole, then the connection is reset.
+    ResetAfterBody,
     /// It happens, and is never answered.
     EffectThenTimeout,
     /// It happens, and is answered with a 500.
@@ -41,6 +48,10 @@ pub(crate) enum Fault {
     EffectThen500,
     /// It happens, and is answered with this status.
     EffectThenStatus(u16),
+    /// It happens, and is answered with 200 and JSON that is larger than anybody should read.
+    HugeBody,
+    /// It happens, and the key it was called under is forgotten: for providers with keys.
+    ForgetKey,
     /// It waits for `POST /_release`, then happens.
     Hold,
     /// It happens, then waits for `POST /_release` to be answered.
@@ -214,10 +225,34 @@ async fn with_fault(
             faults.hold(path).await;
             return response;
         }
+        Fault::ResetDuringBody => {
+            let (response, length) = whole(next.run(request).await).await;
+            line.cut_in_body(length / 2);
+            return response;
+        }
+        Fault::ResetAfterBody => {
+            let (response, length) = whole(next.run(request).await).await;
+            line.cut_in_body(length);
+            return response;
+        }
+        Fault::HugeBody => {
+            next.run(request).await;
+            return axum::Json(serde_json::json!({ "padding": "x".repeat(HUGE) })).into_response();
+        }
         // The handler's own part.
-        Fault::HoldInside | Fault::WrongAmount | Fault::UnknownStatus | Fault::Ends(_) => {}
+        Fault::HoldInside | Fault::WrongAmount | Fault::UnknownStatus | Fault::ForgetKey | Fault::Ends(_) => {
+        }
     }
     next.run(request).await
+}
+
+/// An answer whose length is known, and that length.
+async fn whole(response: Response) -> (Response, usize) {
+    let (head, body) = response.into_parts();
+    // Bodies made here are in memory: reading them cannot fail.
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let length = body.len();
+    (Response::from_parts(head, body.into()), length)
 }
 
 fn refusal(status: u16) -> Response {

@@ -11,6 +11,7 @@ mod journal;
 pub(crate) mod limits;
 mod line;
 mod outbox;
+mod pace;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 pub(crate) use faults::{Fault, Faults};
 pub(crate) use journal::Journal;
 pub(crate) use outbox::{Notice, Signed};
@@ -118,6 +120,15 @@ pub(crate) trait Actor: Send + Sync + 'static {
 
     /// What happened, in order.
     fn effects(&self) -> Vec<Happened>;
+
+    /// The time it goes by.
+    fn now(&self) -> Timestamp;
+
+    /// The class of a call of this path, where the routes of [`Self::routes`] do not tell: the path with
+    /// its ids as `{id}`.
+    fn route_of(&self, _path: &str) -> Option<String> {
+        None
+    }
 
     /// A webhook body with its signature, where this provider puts it.
     fn sign(&self, payload: String) -> Signed;
@@ -263,10 +274,13 @@ async fn serve(
 ) {
     let outbox = Arc::new(outbox::Outbox::new(target, second));
     let faults = Arc::new(Faults::default());
+    let pace = Arc::new(pace::Pace::default());
+    let counter = pace::Counter { actor: Arc::clone(&actor), pace: Arc::clone(&pace) };
     let api = Arc::clone(&actor)
         .routes()
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(&faults), faults::play));
-    let control = control::routes(Arc::clone(&actor), Arc::clone(&outbox), faults);
+        .layer(from_fn_with_state(Arc::clone(&faults), faults::play))
+        .layer(from_fn_with_state(counter, pace::count));
+    let control = control::routes(Arc::clone(&actor), Arc::clone(&outbox), faults, pace);
     let app = api.merge(control).into_make_service_with_connect_info::<line::Line>();
     task(async move {
         let mut ticks = tokio::time::interval(TICK);

@@ -146,6 +146,7 @@ words! {
     BalanceTransactionType {
         Adjustment = "adjustment",
         ApplicationFee = "application_fee",
+        ApplicationFeeRefund = "application_fee_refund",
         Charge = "charge",
         Payment = "payment",
         PaymentRefund = "payment_refund",

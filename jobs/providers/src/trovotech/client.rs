@@ -153,13 +153,14 @@ impl Client {
         let answer = self.tokens().await?;
         let tokens = answer::tokens(&answer)?;
         let token = tokens.iter().filter_map(answer::listed).find(|token| token.provider_ref == provider_ref);
-        match token.as_ref().and_then(|token| token.tx_hash.as_deref()) {
+        let token = token.ok_or_else(|| {
+            let what = "the provider does not list this token";
+            answer.explain(ProviderError::new(OutcomeClass::Retryable, "not_listed", what))
+        })?;
+        match &token.tx_hash {
             Some(hash) => ledger::poll(&self.expansion, provider_ref, hash).await,
-            None => Err(ProviderError::new(
-                OutcomeClass::Retryable,
-                "no_transaction",
-                "the provider names no transaction for this token yet",
-            )),
+            // It has no transaction yet: nothing is final, and nothing is wrong.
+            None => Ok(token),
         }
     }
 

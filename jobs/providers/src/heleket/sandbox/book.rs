@@ -48,6 +48,9 @@ struct Payout {
     created_ms: i64,
     /// The status it comes to in the end.
     ends: String,
+    /// Whether the next call with its order makes another one. It is still found by its order.
+    #[serde(default)]
+    forgotten: bool,
 }
 
 /// A transfer between the two wallets.
@@ -122,12 +125,13 @@ impl Book {
         fault: Option<&Fault>,
         now: Timestamp,
     ) -> anyhow::Result<usize> {
-        if let Some(number) = self.by_order.get(&asked.order_id) {
-            return Ok(*number);
+        let known = self.by_order.get(&asked.order_id).copied();
+        if let Some(number) = known.filter(|number| !self.has_forgotten(*number)) {
+            return Ok(number);
         }
         let amount = parse_plain_decimal(&asked.amount)?;
         let payout = Payout {
-            uuid: uuid_of(&asked.order_id),
+            uuid: uuid_of(&asked.order_id, self.payouts.len()),
             amount: if fault == Some(&Fault::WrongAmount) {
                 amount.saturating_add(Decimal::ONE)
             } else {
@@ -138,12 +142,17 @@ impl Book {
                 Some(Fault::Ends(status)) => status.clone(),
                 _ => "paid".to_owned(),
             },
+            forgotten: fault == Some(&Fault::ForgetKey),
             asked,
         };
         let line = Line::Payout(payout.clone());
         self.journal.append(&line)?;
         self.keep(payout);
         Ok(self.payouts.len().saturating_sub(1))
+    }
+
+    fn has_forgotten(&self, number: usize) -> bool {
+        self.payouts.get(number).is_some_and(|payout| payout.forgotten)
     }
 
     pub(super) fn transfer(&mut self, movement: Movement) -> anyhow::Result<()> {
@@ -370,8 +379,8 @@ fn written(amount: Decimal) -> String {
     amount.to_string()
 }
 
-fn uuid_of(order_id: &str) -> Uuid {
-    let digest: [u8; 32] = Sha256::digest(format!("payout {order_id}")).into();
+fn uuid_of(order_id: &str, number: usize) -> Uuid {
+    let digest: [u8; 32] = Sha256::digest(format!("payout {order_id} {number}")).into();
     let mut bytes = [0_u8; 16];
     bytes.copy_from_slice(digest.split_at(16).0);
     uuid::Builder::from_random_bytes(bytes).into_uuid()

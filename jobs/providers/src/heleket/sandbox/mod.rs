@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use book::{Asked, Book, Selection};
+use payfleet_core::Timestamp;
 use payfleet_core::money::parse_plain_decimal;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -228,6 +229,10 @@ impl Actor for Heleket {
             .merge(account::routes())
             .layer(from_fn_with_state(limits::Limit::of(&self.options), limits::admit))
             .with_state(self)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.options.now()
     }
 
     fn effects(&self) -> Vec<Happened> {

@@ -139,8 +139,28 @@ pub struct NewRefund {
     pub amount: Option<Money>,
     /// Why. Only the first three reasons can be sent.
     pub reason: Option<RefundReason>,
+    /// Whether the connected account that the payment was passed on to gives its part back; otherwise
+    /// the platform pays all of it.
+    pub reverse_transfer: Option<bool>,
+    /// Whether the platform's fee goes back too.
+    pub refund_application_fee: Option<bool>,
     /// Ours.
     pub metadata: Metadata,
+}
+
+impl NewRefund {
+    /// All that is left of a payment, and nothing else.
+    #[must_use]
+    pub fn of(payment_intent: String) -> Self {
+        Self {
+            payment_intent,
+            amount: None,
+            reason: None,
+            reverse_transfer: None,
+            refund_application_fee: None,
+            metadata: Metadata::new(),
+        }
+    }
 }
 
 impl Parameters for NewRefund {
@@ -151,6 +171,8 @@ impl Parameters for NewRefund {
             set_amount(&mut form, "amount", amount, Purpose::Payment)?;
         }
         form.maybe("reason", self.reason.as_ref().map(RefundReason::as_str));
+        form.flag("reverse_transfer", self.reverse_transfer);
+        form.flag("refund_application_fee", self.refund_application_fee);
         form.map("metadata", &self.metadata);
         Ok(form)
     }

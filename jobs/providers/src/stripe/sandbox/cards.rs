@@ -11,6 +11,8 @@ pub(super) enum Verdict {
     PaidAndAvailable,
     /// Paid; a refund of it fails later.
     PaidRefundFails,
+    /// Paid, and disputed by the payer's bank at once.
+    PaidAndDisputed,
     /// The payer must authenticate first.
     Authenticate,
     /// Declined: code, decline code, advice.
@@ -29,6 +31,7 @@ const CARDS: &[(&str, Verdict)] = &[
     ("us", Verdict::Paid),
     ("bypassPending", Verdict::PaidAndAvailable),
     ("refundFail", Verdict::PaidRefundFails),
+    ("createDispute", Verdict::PaidAndDisputed),
     ("authenticationRequired", Verdict::Authenticate),
     ("threeDSecure2Required", Verdict::Authenticate),
     ("chargeDeclined", Verdict::Declined("card_declined", "generic_decline", LATER)),

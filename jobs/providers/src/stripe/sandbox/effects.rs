@@ -5,8 +5,16 @@ use crate::sandbox::Happened;
 use crate::stripe::amount::from_minor;
 
 /// The kinds of effects there are.
-const KINDS: &[&str] =
-    &["payment", "refund", "transfer", "transfer_reversal", "payout", "payout_reversal", "account"];
+const KINDS: &[&str] = &[
+    "payment",
+    "refund",
+    "transfer",
+    "transfer_reversal",
+    "payout",
+    "payout_reversal",
+    "account",
+    "dispute",
+];
 
 pub(super) fn happened(book: &Book) -> Vec<Happened> {
     let shown = book.effects.iter().filter_map(|effect| {

@@ -10,9 +10,11 @@ mod balance;
 mod book;
 mod cards;
 mod customers;
+mod disputes;
 mod door;
 mod effects;
 mod events;
+mod fees;
 mod intents;
 mod lists;
 mod params;
@@ -36,6 +38,7 @@ use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use axum::routing::{any, get};
 use book::{Book, member};
+use payfleet_core::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -108,6 +111,19 @@ impl Actor for Stripe {
             .route("/setup/{account}/{token}", get(onboard))
             .route("/authenticate/{intent}/{verdict}", get(authenticate))
             .with_state(self)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.options.now()
+    }
+
+    /// `/v1/payouts/{id}/cancel`: what follows a kind of object is one's id, but for a search.
+    fn route_of(&self, path: &str) -> Option<String> {
+        let mut parts: Vec<&str> = path.strip_prefix("/v1/")?.split('/').collect();
+        if let Some(id) = parts.get_mut(1).filter(|part| **part != "search") {
+            *id = "{id}";
+        }
+        Some(format!("/v1/{}", parts.join("/")))
     }
 
     fn effects(&self) -> Vec<Happened> {

@@ -8,7 +8,7 @@ use super::cards::{self, Verdict};
 use super::params::Params;
 use super::refused::Refused;
 use super::tx::Tx;
-use super::{events, transfers};
+use super::{disputes, events, transfers};
 
 /// The stored payment method of `name`: one of the account's, or a new one made of a test payment method.
 pub(super) fn method(tx: &mut Tx<'_>, name: &str) -> Result<String, Refused> {
@@ -116,6 +116,7 @@ fn charge(tx: &mut Tx<'_>, mut intent: Stored, verdict: Verdict) -> Value {
     let at_once = verdict == Verdict::PaidAndAvailable;
     charge.hidden.insert("available_at_once".to_owned(), json!(at_once));
     charge.hidden.insert("refund_fails".to_owned(), json!(verdict == Verdict::PaidRefundFails));
+    charge.hidden.insert("is_disputed".to_owned(), json!(verdict == Verdict::PaidAndDisputed));
     intent.set("latest_charge", charge.id.as_str());
     intent.set("last_payment_error", Value::Null);
     intent.set("next_action", Value::Null);
@@ -155,6 +156,9 @@ fn take(tx: &mut Tx<'_>, mut intent: Stored, mut charge: Stored, amount: i64) ->
     tx.happened("payment", &intent, amount, intent.text("customer"));
     events::tell(tx, "charge.succeeded", &charge);
     events::tell(tx, "payment_intent.succeeded", &intent);
+    if charge.hidden.get("is_disputed") == Some(&json!(true)) {
+        disputes::open(tx, &mut charge);
+    }
     tx.put(charge.clone());
     tx.put(intent.clone());
     transfers::on_charge(tx, &intent, &charge, amount);

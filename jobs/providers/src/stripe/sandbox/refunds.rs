@@ -4,13 +4,21 @@ use serde_json::{Value, json};
 
 use super::balance::{self, Booking};
 use super::book::Stored;
-use super::events;
 use super::params::Params;
 use super::refused::Refused;
 use super::tx::Tx;
+use super::{events, fees, transfers};
 
 pub(super) fn create(tx: &mut Tx<'_>, params: &Params) -> Result<Value, Refused> {
-    params.only(&["payment_intent", "charge", "amount", "reason", "metadata"])?;
+    params.only(&[
+        "payment_intent",
+        "charge",
+        "amount",
+        "reason",
+        "metadata",
+        "reverse_transfer",
+        "refund_application_fee",
+    ])?;
     if let Some(reason) = params.text("reason")
         && !["duplicate", "fraudulent", "requested_by_customer"].contains(&reason)
     {
@@ -25,8 +33,11 @@ pub(super) fn create(tx: &mut Tx<'_>, params: &Params) -> Result<Value, Refused>
         }
         (None, None) => return Err(Refused::absent("payment_intent")),
     };
+    if charge.at("disputed").as_bool() == Some(true) {
+        return Err(Refused::state("charge_disputed", "The charge has been charged back."));
+    }
     let amount = refundable(&charge, params.integer("amount")?)?;
-    Ok(refund(tx, charge, amount, params))
+    refund(tx, charge, amount, params)
 }
 
 fn refundable(charge: &Stored, asked: Option<i64>) -> Result<i64, Refused> {
@@ -51,7 +62,7 @@ fn refundable(charge: &Stored, asked: Option<i64>) -> Result<i64, Refused> {
     Ok(amount)
 }
 
-fn refund(tx: &mut Tx<'_>, mut charge: Stored, asked: i64, params: &Params) -> Value {
+fn refund(tx: &mut Tx<'_>, mut charge: Stored, asked: i64, params: &Params) -> Result<Value, Refused> {
     let amount = tx.really(asked);
     let currency = charge.text("currency").to_owned();
     let members = json!({
@@ -72,6 +83,19 @@ fn refund(tx: &mut Tx<'_>, mut charge: Stored, asked: i64, params: &Params) -> V
         "transfer_reversal": null,
     });
     let mut refund = tx.make("re", "refund", members);
+    let refunded = charge.number_of("amount_refunded").saturating_add(amount);
+    let is_last = refunded >= charge.number_of("amount_captured");
+    let gives_fee_back = params.flag("refund_application_fee");
+    let fee = if gives_fee_back { fees::due_back(tx, &charge, amount, is_last) } else { None };
+    if params.flag("reverse_transfer") {
+        // First, since it may be refused. What of the fee comes back helps to pay it.
+        let helped = fee.as_ref().map_or(0, |(_, amount)| *amount);
+        let reversal = transfers::take_back_of(tx, &charge, amount, is_last, helped, &refund.id)?;
+        refund.set("transfer_reversal", reversal.id);
+    }
+    if let Some((fee, amount)) = fee {
+        fees::give_back(tx, fee, amount);
+    }
     let booking = Booking {
         account: tx.account.clone(),
         kind: "refund",
@@ -88,15 +112,14 @@ fn refund(tx: &mut Tx<'_>, mut charge: Stored, asked: i64, params: &Params) -> V
         let next_ms = tx.now_ms.saturating_add(tx.settle_after_ms());
         refund.hidden.insert("next_ms".to_owned(), json!(next_ms));
     }
-    let refunded = charge.number_of("amount_refunded").saturating_add(amount);
     charge.set("amount_refunded", refunded);
-    charge.set("refunded", refunded >= charge.number_of("amount_captured"));
+    charge.set("refunded", is_last);
     tx.happened("refund", &refund, amount, charge.text("payment_intent"));
     events::tell(tx, "charge.refunded", &charge);
     events::tell(tx, "refund.created", &refund);
     tx.put(charge);
     tx.put(refund.clone());
-    refund.value
+    Ok(refund.value)
 }
 
 /// The card does not take the money back.

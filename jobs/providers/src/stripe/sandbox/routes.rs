@@ -6,7 +6,9 @@ use serde_json::Value;
 use super::params::Params;
 use super::refused::Refused;
 use super::tx::Tx;
-use super::{accounts, balance, customers, events, intents, lists, payments, payouts, refunds, transfers};
+use super::{
+    accounts, balance, customers, disputes, events, intents, lists, payments, payouts, refunds, transfers,
+};
 
 /// What a call comes to; `None` where there is no such URL.
 pub(super) fn route(
@@ -47,6 +49,8 @@ fn post(tx: &mut Tx<'_>, path: &[&str], params: &Params) -> Option<Result<Value,
         ["payouts", id, "cancel"] => payouts::cancel(tx, id, params),
         ["payouts", id, "reverse"] => payouts::reverse(tx, id, params),
         ["webhook_endpoints"] => events::endpoint(tx, params),
+        ["disputes", id] => disputes::answer(tx, id, params),
+        ["disputes", id, "close"] => disputes::close(tx, id, params),
         _ => return None,
     })
 }
@@ -72,6 +76,10 @@ fn get(tx: &mut Tx<'_>, path: &[&str], params: &Params) -> Option<Result<Value, 
         ["transfers", id, "reversals"] => transfers::reversals(tx, id, params),
         ["payouts"] => lists::list(tx, "payout", &["status", "destination"], params),
         ["payouts", id] => lists::one(tx, "payout", id),
+        ["application_fees"] => lists::list(tx, "application_fee", &["charge"], params),
+        ["application_fees", id] => lists::one(tx, "application_fee", id),
+        ["disputes"] => lists::list(tx, "dispute", &["charge", "payment_intent"], params),
+        ["disputes", id] => lists::one(tx, "dispute", id),
         ["balance"] => Ok(balance::show(tx)),
         ["balance_transactions"] => balance::list(tx, params),
         ["balance_transactions", id] => balance::one(tx, id),

@@ -7,7 +7,7 @@ use super::book::{Stored, member};
 use super::params::Params;
 use super::refused::Refused;
 use super::tx::Tx;
-use super::{events, intents, lists};
+use super::{events, fees, intents, lists};
 use crate::stripe::amount::Purpose;
 
 pub(super) fn create(tx: &mut Tx<'_>, params: &Params) -> Result<Value, Refused> {
@@ -111,39 +111,73 @@ fn send(tx: &mut Tx<'_>, transfer: &mut Stored, available_ms: i64) {
     tx.put(transfer.clone());
 }
 
-/// What a payment with `transfer_data` sends on by itself: all but the platform's fee.
+/// What a payment with `transfer_data` sends on by itself: all of it, of which the platform takes its fee.
 pub(super) fn on_charge(tx: &mut Tx<'_>, intent: &Stored, charge: &Stored, captured: i64) {
     let Some(destination) = member(intent.at("transfer_data"), "destination").as_str() else { return };
-    let fee = intent.at("application_fee_amount").as_i64().unwrap_or_default();
     let nothing = Params::default();
-    let amount = captured.saturating_sub(fee);
-    let mut transfer = make(tx, &nothing, amount, intent.text("currency"), destination);
+    let mut transfer = make(tx, &nothing, captured, intent.text("currency"), destination);
     transfer.set("source_transaction", charge.id.as_str());
     transfer.set("transfer_group", intent.at("transfer_group").clone());
     transfer.set("metadata", intent.at("metadata").clone());
     send(tx, &mut transfer, charge.hidden_number("available_ms"));
+    let fee = intent.at("application_fee_amount").as_i64().unwrap_or_default().min(captured);
+    fees::collect(tx, charge, destination, transfer.text("destination_payment"), fee);
 }
 
 pub(super) fn reverse(tx: &mut Tx<'_>, id: &str, params: &Params) -> Result<Value, Refused> {
     params.only(&["amount", "description", "metadata", "refund_application_fee"])?;
-    let mut transfer = tx.find("transfer", id)?;
+    let transfer = tx.find("transfer", id)?;
     let left = transfer.number_of("amount").saturating_sub(transfer.number_of("amount_reversed"));
     let asked = params.integer("amount")?.unwrap_or(left);
     if !(1..=left).contains(&asked) {
         let message = format!("Reversal amount ({asked}) is greater than unreversed amount ({left}).");
         return Err(Refused::state("amount_too_large", &message));
     }
+    balance::covers(tx, Some(transfer.text("destination")), asked, transfer.text("currency"))?;
+    let amount = tx.really(asked);
+    Ok(take_back(tx, transfer, amount, &params.metadata(None), None).value)
+}
+
+/// Takes back of what `charge` sent on as much as `refunded` is of what was captured; the rest with the
+/// last refund. Refused where nothing was sent on, or it is not there any more.
+pub(super) fn take_back_of(
+    tx: &mut Tx<'_>,
+    charge: &Stored,
+    refunded: i64,
+    is_last: bool,
+    helped: i64,
+    refund: &str,
+) -> Result<Stored, Refused> {
+    let of_it = |stored: &&&Stored| stored.text("source_transaction") == charge.id;
+    let transfer = tx.of(None, "transfer").iter().find(of_it).map(|transfer| (*transfer).clone());
+    let transfer = transfer.ok_or_else(|| {
+        Refused::parameter("parameter_invalid", "reverse_transfer", "The charge has no transfer.")
+    })?;
+    let sent = transfer.number_of("amount");
+    let left = sent.saturating_sub(transfer.number_of("amount_reversed"));
+    let part = fees::part(sent, refunded, charge.number_of("amount_captured"));
+    let amount = if is_last { left } else { part.min(left) };
+    let needed = amount.saturating_sub(helped);
+    balance::covers(tx, Some(transfer.text("destination")), needed, transfer.text("currency"))?;
+    Ok(take_back(tx, transfer, amount, &json!({}), Some(refund)))
+}
+
+fn take_back(
+    tx: &mut Tx<'_>,
+    mut transfer: Stored,
+    amount: i64,
+    metadata: &Value,
+    refund: Option<&str>,
+) -> Stored {
     let (currency, destination) =
         (transfer.text("currency").to_owned(), transfer.text("destination").to_owned());
-    balance::covers(tx, Some(&destination), asked, &currency)?;
-    let amount = tx.really(asked);
     let members = json!({
         "amount": amount,
         "balance_transaction": null,
         "currency": currency,
         "destination_payment_refund": null,
-        "metadata": params.metadata(None),
-        "source_refund": null,
+        "metadata": metadata,
+        "source_refund": refund,
         "transfer": transfer.id,
     });
     let mut reversal = tx.make("trr", "transfer_reversal", members);
@@ -157,25 +191,18 @@ pub(super) fn reverse(tx: &mut Tx<'_>, id: &str, params: &Params) -> Result<Valu
     reversal.set("balance_transaction", ours);
     reversal.set("destination_payment_refund", theirs.replacen("txn_", "pyr_", 1));
     let reversed = transfer.number_of("amount_reversed").saturating_add(amount);
+    let is_whole = reversed >= transfer.number_of("amount");
     transfer.set("amount_reversed", reversed);
-    transfer.set("reversed", reversed >= transfer.number_of("amount"));
+    transfer.set("reversed", is_whole);
     if let Some(shown) = transfer.value.pointer_mut("/reversals/data").and_then(Value::as_array_mut) {
         shown.insert(0, reversal.value.clone());
     }
     let of = transfer.id.clone();
     tx.happened("transfer_reversal", &reversal, amount, &of);
-    events::tell(
-        tx,
-        if transfer.at("reversed").as_bool() == Some(true) {
-            "transfer.reversed"
-        } else {
-            "transfer.updated"
-        },
-        &transfer,
-    );
+    events::tell(tx, if is_whole { "transfer.reversed" } else { "transfer.updated" }, &transfer);
     tx.put(transfer);
     tx.put(reversal.clone());
-    Ok(reversal.value)
+    reversal
 }
 
 pub(super) fn reversals(tx: &Tx<'_>, id: &str, params: &Params) -> Result<Value, Refused> {

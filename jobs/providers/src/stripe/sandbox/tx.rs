@@ -91,7 +91,7 @@ impl<'a> Tx<'a> {
         members.insert("id".to_owned(), json!(id));
         members.insert("object".to_owned(), json!(kind));
         members.insert("created".to_owned(), json!(self.now_s()));
-        if !["refund", "balance_transaction", "account", "bank_account"].contains(&kind) {
+        if !["refund", "balance_transaction", "account", "bank_account", "fee_refund"].contains(&kind) {
             members.insert("livemode".to_owned(), json!(false));
         }
         if let Value::Object(more) = value {

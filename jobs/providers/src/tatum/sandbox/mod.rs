@@ -68,6 +68,10 @@ impl Actor for Tatum {
         limited.merge(control::routes()).with_state(self)
     }
 
+    fn now(&self) -> Timestamp {
+        self.options.now()
+    }
+
     fn effects(&self) -> Vec<Happened> {
         locked(&self.book).effects()
     }

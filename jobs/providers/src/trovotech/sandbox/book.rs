@@ -1,48 +1,20 @@
-//! The sandbox's tokens and wallets, written down before they are answered. Whether a token's
-//! transaction is in the ledger is a function of its age, so a restart changes nothing.
+//! What the sandbox keeps: tokens, wallets, distributions, readings and the ledger, written down before
+//! they are answered. Whether a token's transaction is in the ledger is a function of its age, so a
+//! restart changes nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use payfleet_core::Timestamp;
-use payfleet_core::money::parse_plain_decimal;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::distributions::{Distribute, Holder, Payout, Telemetry};
 use super::ledger::{Entry, Ledger};
+use super::tokens::{Mint, Token};
+use super::wallets::{Investor, wallet};
 use crate::sandbox::{Fault, Happened, Journal, Notice};
-
-/// `POST /token/mint`.
-#[derive(Deserialize)]
-pub(super) struct Mint {
-    issuer_id: String,
-    asset_type: String,
-    asset_metadata: Metadata,
-    investor_wallet: String,
-    fraction_owned: Box<RawValue>,
-    invest_amount: Box<RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    name: String,
-    #[serde(rename = "type")]
-    model: String,
-}
-
-/// `POST /wallet/create`.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Investor {
-    investor_email: String,
-    #[serde(default)]
-    investor_name: String,
-}
 
 /// Why there is no new token.
 pub(super) enum Refusal {
@@ -50,21 +22,6 @@ pub(super) enum Refusal {
     Invalid(&'static str),
     /// It could not be written down.
     NoRecord,
-}
-
-/// One token, as it is written down.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Token {
-    number: usize,
-    reference: String,
-    wallet: String,
-    /// What it is a share of: the asset's name and model, which is all a request names it by.
-    asset: String,
-    percent: Decimal,
-    invested: Decimal,
-    created_ms: i64,
-    /// Whether its transaction succeeds.
-    succeeds: bool,
 }
 
 /// A line of the record.
@@ -149,29 +106,13 @@ impl Book {
         fault: Option<&Fault>,
         now: Timestamp,
     ) -> Result<Value, Refusal> {
-        let percent = decimal(&mint.fraction_owned).filter(|percent| *percent > Decimal::ZERO);
-        let percent = percent.ok_or(Refusal::Invalid("fraction_owned must be above 0"))?;
-        let invested = decimal(&mint.invest_amount).ok_or(Refusal::Invalid("invest_amount"))?;
-        if mint.issuer_id.is_empty() || mint.asset_type.is_empty() || mint.investor_wallet.is_empty() {
-            return Err(Refusal::Invalid("issuer_id, asset_type and investor_wallet are required"));
-        }
-        let asset = format!("{} {}", mint.asset_metadata.name, mint.asset_metadata.model);
-        let owned = self.tokens.iter().filter(|token| token.succeeds && token.asset == asset);
-        let owned = owned.fold(percent, |sum, token| sum.saturating_add(token.percent));
+        let (wrong, succeeds) = (fault == Some(&Fault::WrongAmount), !matches!(fault, Some(Fault::Ends(_))));
+        let token = mint.token(self.tokens.len(), reference, wrong, succeeds, now)?;
+        let owned = self.tokens.iter().filter(|other| other.succeeds && other.asset == token.asset);
+        let owned = owned.fold(token.percent, |sum, other| sum.saturating_add(other.percent));
         if owned > Decimal::ONE_HUNDRED {
             return Err(Refusal::Invalid("insufficient remaining ownership"));
         }
-        let wrong = fault == Some(&Fault::WrongAmount);
-        let token = Token {
-            number: self.tokens.len(),
-            reference: reference.to_owned(),
-            wallet: mint.investor_wallet,
-            asset,
-            percent,
-            invested: if wrong { invested.saturating_add(Decimal::ONE) } else { invested },
-            created_ms: now.unix_ms(),
-            succeeds: !matches!(fault, Some(Fault::Ends(_))),
-        };
         let line = Line::Token(token.clone());
         self.journal.append(&line).map_err(|_| Refusal::NoRecord)?;
         let answer = token.answer();
@@ -253,21 +194,7 @@ impl Book {
     }
 
     pub(super) fn effects(&self, now: Timestamp) -> Vec<Happened> {
-        let happened = |token: &Token| Happened {
-            reference: token.reference.clone(),
-            kind: "mint",
-            amount: token.percent.normalize().to_string(),
-            asset: token.asset.clone(),
-            destination: token.wallet.clone(),
-            at: token.created_ms,
-            id: token.id(),
-            status: match (token.is_in_ledger(self.settle_after_ms, now), token.succeeds) {
-                (false, _) => "submitted",
-                (true, true) => "minted",
-                (true, false) => "failed",
-            }
-            .to_owned(),
-        };
+        let happened = |token: &Token| token.effect(token.is_in_ledger(self.settle_after_ms, now));
         let mut effects: Vec<Happened> = self.tokens.iter().map(happened).collect();
         for payout in &self.payouts {
             let is_due = now.unix_ms().saturating_sub(payout.created_ms) >= self.settle_after_ms;
@@ -318,96 +245,4 @@ impl Book {
     pub(super) fn delivered(&mut self, notice: &str) -> anyhow::Result<()> {
         self.journal.append(&Line::Delivered { notice: notice.to_owned() })
     }
-}
-
-impl Token {
-    fn id(&self) -> String {
-        format!("TKN_{:06}", self.number)
-    }
-
-    fn transaction(&self) -> String {
-        hash_of(&format!("transaction {}", self.number))
-    }
-
-    fn is_in_ledger(&self, settle_after_ms: i64, now: Timestamp) -> bool {
-        now.unix_ms().saturating_sub(self.created_ms) >= settle_after_ms
-    }
-
-    fn answer(&self) -> Value {
-        json!({
-            "token_id": self.id(),
-            "chain": "bantu",
-            "metadata_hash": hash_of(&self.asset),
-            "trustee_ref": format!("TR-{}", self.number),
-            "tx_hash": self.transaction(),
-        })
-    }
-
-    fn listed(&self) -> Value {
-        json!({
-            "tokenId": self.id(),
-            "assetModel": self.asset,
-            "fractionOwned": number(self.percent),
-            "investmentAmount": number(self.invested),
-            "currentValue": number(self.invested),
-            "totalReturns": 0,
-            "chain": "bantu",
-            "metadataHash": hash_of(&self.asset),
-            "trusteeRef": format!("TR-{}", self.number),
-            "txHash": self.transaction(),
-            "mintedAt": time_of(self.created_ms),
-        })
-    }
-
-    fn event(&self) -> String {
-        let mut data = self.answer();
-        if let Some(members) = data.as_object_mut() {
-            members.insert("investor_wallet".to_owned(), json!(self.wallet));
-            members.insert("fraction_owned".to_owned(), number(self.percent));
-            members.insert("investment_amount".to_owned(), number(self.invested));
-            members.insert("minted_at".to_owned(), json!(time_of(self.created_ms)));
-        }
-        json!({ "event_type": "token.minted", "data": data }).to_string()
-    }
-}
-
-impl Investor {
-    /// One wallet an investor.
-    fn address(&self) -> String {
-        let key: [u8; 32] = Sha256::digest(format!("wallet {}", self.investor_email)).into();
-        stellar_strkey::ed25519::PublicKey(key).to_string().as_str().to_owned()
-    }
-
-    fn event(&self) -> String {
-        let trustee_ref = hash_of(&self.address()).get(..12).map(str::to_owned);
-        let data = json!({
-            "wallet_address": self.address(),
-            "trustee_ref": trustee_ref,
-            "user_email": self.investor_email,
-        });
-        json!({ "event_type": "wallet.created", "data": data }).to_string()
-    }
-}
-
-fn wallet(address: &str) -> Value {
-    json!({ "wallet_address": address, "balance": 0, "trustee_ref": hash_of(address).get(..12) })
-}
-
-pub(super) fn hash_of(text: &str) -> String {
-    hex::encode(Sha256::digest(text))
-}
-
-pub(super) fn time_of(ms: i64) -> String {
-    let seconds = Timestamp::from_unix_ms(ms).unix_s().saturating_mul(1000);
-    OffsetDateTime::from(Timestamp::from_unix_ms(seconds)).format(&Rfc3339).unwrap_or_default()
-}
-
-/// A JSON number, exactly.
-fn decimal(raw: &RawValue) -> Option<Decimal> {
-    parse_plain_decimal(raw.get()).ok()
-}
-
-/// The amount as a JSON number: exact to fifteen digits, which is more than a sandbox is asked for.
-pub(super) fn number(amount: Decimal) -> Value {
-    serde_json::from_str(&amount.normalize().to_string()).unwrap_or(Value::Null)
 }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::book::{Refusal, hash_of, number, time_of};
+use super::book::Refusal;
+use super::wire::{hash_of, number, time_of};
 use crate::sandbox::Happened;
 
 /// `POST /payout/distribute`.

@@ -36,6 +36,8 @@ pub(super) struct Entry {
     asset: String,
     amount: Decimal,
     at_ms: i64,
+    /// As it was handed in: base64.
+    envelope: String,
 }
 
 /// Why an envelope is not taken: Horizon's result code.
@@ -78,24 +80,33 @@ impl Ledger {
     ) -> Result<(String, Result<Entry, Code>), Code> {
         let bytes = STANDARD.decode(envelope).map_err(|_| "tx_malformed")?;
         let limits = Limits { depth: 64, len: bytes.len() };
-        let envelope = TransactionEnvelope::from_xdr(&bytes, limits.clone()).map_err(|_| "tx_malformed")?;
-        let TransactionEnvelope::Tx(envelope) = envelope else { return Err("tx_not_supported") };
+        let decoded = TransactionEnvelope::from_xdr(&bytes, limits.clone()).map_err(|_| "tx_malformed")?;
+        let TransactionEnvelope::Tx(decoded) = decoded else { return Err("tx_not_supported") };
         let payload = TransactionSignaturePayload {
             network_id: stellar_xdr::Hash(network_id(passphrase)),
-            tagged_transaction: TransactionSignaturePayloadTaggedTransaction::Tx(envelope.tx.clone()),
+            tagged_transaction: TransactionSignaturePayloadTaggedTransaction::Tx(decoded.tx.clone()),
         };
         let limits = Limits { depth: 64, len: bytes.len().saturating_add(64) };
         let hash = Sha256::digest(payload.to_xdr(limits).map_err(|_| "tx_malformed")?);
-        let signed = envelope
+        let signed = decoded
             .signatures
             .iter()
-            .any(|signature| is_signed(&envelope.tx.source_account, &hash, signature.signature.as_slice()));
-        let entry =
-            if signed { self.judge(&envelope.tx, hex::encode(hash), now) } else { Err("tx_bad_auth") };
+            .any(|signature| is_signed(&decoded.tx.source_account, &hash, signature.signature.as_slice()));
+        let entry = if signed {
+            self.judge(&decoded.tx, hex::encode(hash), envelope, now)
+        } else {
+            Err("tx_bad_auth")
+        };
         Ok((hex::encode(hash), entry))
     }
 
-    fn judge(&self, transaction: &Transaction, hash: String, now: Timestamp) -> Result<Entry, Code> {
+    fn judge(
+        &self,
+        transaction: &Transaction,
+        hash: String,
+        envelope: &str,
+        now: Timestamp,
+    ) -> Result<Entry, Code> {
         if let Preconditions::Time(bounds) = &transaction.cond {
             let now_s = u64::try_from(now.unix_s()).unwrap_or_default();
             if now_s < bounds.min_time.0 {
@@ -127,6 +138,7 @@ impl Ledger {
             },
             amount: Decimal::from_i128_with_scale(i128::from(payment.amount), 7),
             at_ms: now.unix_ms(),
+            envelope: envelope.to_owned(),
         })
     }
 
@@ -180,6 +192,7 @@ impl Entry {
             "source_account": self.source,
             "source_account_sequence": self.sequence.to_string(),
             "operation_count": 1,
+            "envelope_xdr": self.envelope,
         })
     }
 }

@@ -7,6 +7,9 @@ mod book;
 mod distributions;
 mod horizon;
 mod ledger;
+mod tokens;
+mod wallets;
+mod wire;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,12 +22,15 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use book::{Book, Investor, Mint, Refusal};
+use book::{Book, Refusal};
 use distributions::{Distribute, Telemetry};
+use payfleet_core::Timestamp;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
+use tokens::Mint;
+use wallets::Investor;
 
 use crate::sandbox::{Actor, Fault, Happened, Notice, Options, Signed, limits, locked};
 use crate::signature::hmac_sha256_hex;
@@ -139,6 +145,10 @@ impl Actor for TrovoTech {
             .merge(horizon::routes())
             .layer(from_fn_with_state(limits::Limit::of(&self.options), limits::admit))
             .with_state(self)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.options.now()
     }
 
     fn effects(&self) -> Vec<Happened> {
