@@ -5,7 +5,7 @@ use payfleet_core::kinds::mint::{AssetMetadata, AssetType, Share};
 use payfleet_core::kinds::payout::Payout;
 use payfleet_core::kinds::{NewOperation, Request};
 use payfleet_core::{AccountId, JobId, Money, OperationId, ProviderKey, TenantId};
-use payfleet_store::{Claim, ClaimRequest, Claimed, JobRef, NewIntent, Opened, Store};
+use payfleet_store::{AuditNews, Claim, ClaimRequest, Claimed, Finding, JobRef, NewIntent, Opened, Store};
 
 /// Where the payouts of tests go.
 pub const ADDRESS: &str = "TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm";
@@ -99,4 +99,16 @@ pub fn intent(claimed: &Claimed) -> NewIntent {
 pub async fn open(store: &Store, claimed: &mut Claimed, worker: &str) -> Opened {
     let intent = intent(claimed);
     store.open_intent(claimed, &intent, &job(worker)).await.expect("an answer")
+}
+
+/// Everything the audit finds.
+pub async fn audit(store: &Store) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut keep = |news: AuditNews<'_>| {
+        if let AuditNews::Found(finding) = news {
+            findings.push(finding.clone());
+        }
+    };
+    store.audit(&mut keep).await.expect("an audit");
+    findings
 }

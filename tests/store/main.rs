@@ -1,5 +1,6 @@
 //! The store on a real Postgres.
 
+mod audit;
 mod claims;
 mod dead_letters;
 mod ledger;

@@ -15,6 +15,7 @@ Examples:
   payfleet dlq list                  what died, newest first
   payfleet dlq show JOB              one dead letter: what it was, why it died, did money move
   payfleet dlq retry JOB             gives it back to the workers
+  payfleet audit                     recomputes everything and names what differs
   payfleet hash-token                makes an API token and the line that configures it
   payfleet webhook verify ...        is this delivery the provider's, and which event is it
   payfleet sandbox                   the four providers alone, to write an application against";
@@ -36,6 +37,8 @@ enum Command {
     /// Dead letters: jobs that will not be tried again by themselves
     #[command(subcommand)]
     Dlq(commands::dlq::Command),
+    /// Recomputes every operation and the ledger from what happened, and names what differs
+    Audit(commands::audit::Options),
     /// Makes an API token, or hashes the one on stdin, for the producer
     HashToken(commands::hash_token::Options),
     /// Verifies a provider's delivery, or signs one
@@ -51,6 +54,10 @@ async fn main() -> ExitCode {
         Command::Dev(options) => dev::run(options).await,
         Command::Migrate(options) => commands::migrate::run(&options).await,
         Command::Dlq(command) => commands::dlq::run(command).await,
+        Command::Audit(options) => match commands::audit::run(&options).await {
+            Ok(status) => return status,
+            Err(error) => Err(error),
+        },
         Command::HashToken(options) => commands::hash_token::run(&options),
         Command::Webhook(command) => commands::webhook::run(command),
         Command::Sandbox(options) => commands::sandbox::run(options).await,

@@ -7,13 +7,14 @@ use sqlx::{Connection, PgConnection, Row};
 
 use super::World;
 use super::providers::Effect;
+use crate::store::audit;
 
 impl World {
     /// At most one effect per operation, exactly one where settled, the ledger balanced, nothing
     /// forgotten.
     pub(super) async fn check_promise(&self) {
-        let audit = self.store.audit_ledger().await.expect("an audit");
-        assert!(audit.is_clean(), "the ledger: {audit:?}");
+        let findings = audit(&self.store).await;
+        assert!(findings.is_empty(), "the audit: {findings:#?}");
         assert_eq!(self.store.forgotten().await.expect("a count"), 0, "operations that nothing will wake");
         for (kind, effects) in [
             (OperationKind::Payout, self.providers.effects(&self.providers.heleket).await),

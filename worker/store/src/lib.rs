@@ -7,6 +7,7 @@
 //! renews it.
 
 pub mod admin;
+mod audit;
 mod claim;
 mod dead_letters;
 mod error;
@@ -23,12 +24,13 @@ mod transaction;
 mod webhooks;
 mod write;
 
+pub use audit::{AuditNews, AuditSummary, Check, Finding};
 pub use claim::{Claim, ClaimRequest, Claimed, OpenIntent};
 pub use dead_letters::{DeadLetter, IDEMPOTENCY_CONFLICT};
 pub use error::StoreError;
 pub use inbox::{Delivered, Woken};
 pub use intent::{NewIntent, Opened};
-pub use ledger::{AccountBalance, LedgerAudit};
+pub use ledger::AccountBalance;
 pub use pool::{Store, check_database_url};
 pub use reads::{OperationCount, OperationView, WebhookCount};
 pub use reconciliation::{Compared, RunSummary};
