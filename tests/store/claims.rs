@@ -217,3 +217,25 @@ async fn text_with_the_character_nul_keeps_no_answer_from_being_written() {
     store.record(&mut claimed, &job("a"), &event, None, &|_| Next::Never).await.unwrap();
     assert!(matches!(claimed.operation.state, State::Settled { .. }));
 }
+
+#[tokio::test]
+async fn a_hint_that_moves_nothing_uses_up_the_version_it_is_recorded_under() {
+    let store = store().await;
+    let new = payout("k");
+    let mut claimed = claim(&store, &new, "a").await;
+    let parked = Next::Parked {
+        parked: payfleet_core::kinds::lifecycle::Parked::AttemptsExhausted,
+        reason: "used up".to_owned(),
+    };
+    store.set_next(&mut claimed, &parked).await.unwrap();
+    let hint = Event::Hinted { report: report("u1", Progress::Pending) };
+    store.deliver(new.id(), "webhook:1", &hint).await.unwrap();
+    let request = |redrive| ClaimRequest { id: new.id(), first: None, job: job("b"), redrive };
+    assert!(matches!(store.claim(&request(false)).await.unwrap(), Claim::Parked { .. }));
+    let mut released = match store.claim(&request(true)).await.unwrap() {
+        Claim::Claimed(claimed) => *claimed,
+        other => panic!("not claimed: {other:?}"),
+    };
+    open(&store, &mut released, "b").await;
+    assert_eq!(audit(&store).await, []);
+}

@@ -39,7 +39,7 @@ pub enum Claim {
         /// Since when, in milliseconds before now.
         for_ms: u64,
     },
-    /// A backoff or a `Retry-After` is running. Nothing was changed.
+    /// A backoff or a `Retry-After` is running. Nothing moved.
     NotYet {
         /// How long it still runs, in milliseconds.
         ms: u64,
@@ -119,10 +119,12 @@ async fn claim(connection: &mut PgConnection, request: &ClaimRequest<'_>) -> Res
     }
     let moved = operation.state != before || look_now;
     if let Some(reason) = row.parked_reason.filter(|_| !request.redrive && !moved) {
+        keep_version(connection, operation.id, &cursor).await?;
         return Ok(Claim::Parked { reason, for_ms: u64::try_from(row.unchanged_ms).unwrap_or(0) });
     }
     let waits = matches!(operation.state, State::Retrying { .. } | State::InDoubt { .. });
     if waits && row.wait_ms > 0 && !moved && !request.redrive {
+        keep_version(connection, operation.id, &cursor).await?;
         return Ok(Claim::NotYet { ms: row.wait_ms.unsigned_abs() });
     }
     let next = if operation.state.is_final() { Next::Never } else { Next::After { ms: CLAIM_PATIENCE_MS } };
@@ -140,6 +142,25 @@ async fn claim(connection: &mut PgConnection, request: &ClaimRequest<'_>) -> Res
         look_now,
         events_wait,
     })))
+}
+
+/// Events that moved nothing are in the history all the same: the version they are there under is
+/// used up, or the next claim's would be taken for theirs.
+async fn keep_version(
+    connection: &mut PgConnection,
+    id: OperationId,
+    cursor: &Cursor,
+) -> Result<(), StoreError> {
+    if cursor.step > 0 {
+        sqlx::query!(
+            "/* operation_keep_version */ UPDATE operations SET version = $2 WHERE id = $1",
+            id.as_uuid(),
+            cursor.version,
+        )
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
 }
 
 /// Whether a state leaves no intent open.
