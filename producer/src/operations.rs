@@ -102,6 +102,7 @@ fn first_job(new: NewOperation) -> Result<NewJob, Problem> {
         priority: kind.policy().priority,
         delay_ms: 0,
         max_attempts: kind.policy().max_attempts,
+        deadline: None,
         trace: current_trace(),
         origin: Origin::Api,
         parent: None,

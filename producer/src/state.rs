@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use payfleet_core::Clock;
+use payfleet_core::kinds::JobKind;
 use payfleet_queue::Queue;
 use payfleet_store::Store;
 use secrecy::ExposeSecret;
@@ -44,6 +45,7 @@ impl AppState {
         let queue = Queue::open(payfleet_queue::Config {
             prefix: config.queue_prefix,
             durability: config.durability,
+            queues: Some(JobKind::ALL.into_iter().filter_map(|kind| kind.queue().ok()).collect()),
             ..payfleet_queue::Config::new(config.redis_url.expose_secret())
         })?;
         match check(&queue).await {

@@ -118,6 +118,7 @@ pub(crate) fn ours(numbers: std::ops::Range<u64>, sent_ns: u64, kind: Kind) -> V
             priority: 1,
             delay_ms: u64::try_from(kind.delay.as_millis()).unwrap_or(u64::MAX),
             max_attempts: 3,
+            deadline: None,
             trace: TraceContext::default(),
             origin: Origin::Api,
             parent: None,

@@ -1,10 +1,10 @@
 //! Putting jobs in.
 
 use payfleet_core::JobId;
-use payfleet_core::job::{Origin, TraceContext};
-use payfleet_queue::{Enqueued, Error, Place};
+use payfleet_core::job::{NewJob, Origin, QueueName, TraceContext};
+use payfleet_queue::{Enqueued, Error, Outcome, Place};
 
-use crate::world::{World, id, job_in, queue_name};
+use crate::world::{World, id, job_in, keyed, queue_name};
 
 #[tokio::test]
 async fn a_job_comes_out_as_it_went_in() {
@@ -65,16 +65,88 @@ async fn a_batch_of_thousands_is_one_step() {
     assert_eq!(world.place(id(5_000)).await, Some(Place::Ready));
 }
 
+/// Enqueues good jobs beside a bad one, and says which field was refused.
+async fn refused(world: &World, bad: NewJob) -> &'static str {
+    let (other, which) = (queue_name("other"), bad.id);
+    match world.queue.enqueue(&[world.job(1), job_in(&other, 3), bad]).await {
+        Err(Error::InvalidJob { id, field, reason }) => {
+            assert_eq!(id, which);
+            assert!(!reason.is_empty());
+            field
+        }
+        answer => panic!("{answer:?}"),
+    }
+}
+
 #[tokio::test]
-async fn jobs_that_cannot_be_kept_are_refused_before_anything_is_sent() {
+async fn a_job_that_cannot_be_kept_is_refused_by_the_name_of_its_field_and_nothing_is_enqueued() {
+    let known = [queue_name("main"), queue_name("other")];
+    let world = World::with(|config| config.queues = Some(known.clone().into())).await;
+    let payload = serde_json::value::to_raw_value(&"x".repeat(256 * 1024)).unwrap();
+    let long = "x".repeat(10_240);
+    let lane = |lane: &str| NewJob { lane: Some(lane.to_owned()), ..world.job(2) };
+    let key = |key: &str| keyed(world.job(2), key, "body");
+    let kind = |kind: &str| NewJob { kind: kind.to_owned(), ..world.job(2) };
+    let facts = [("note".to_owned(), "x".repeat(256 * 1024))].into();
+    for (bad, field) in [
+        (NewJob { payload, ..world.job(2) }, "payload"),
+        (NewJob { facts, ..world.job(2) }, "payload"),
+        (NewJob { queue: queue_name("mian"), ..world.job(2) }, "queue"),
+        // What is negative where it comes from is huge as the unsigned number that it must be.
+        (NewJob { delay_ms: -1_i64 as u64, ..world.job(2) }, "delay_ms"),
+        (NewJob { max_attempts: 0, ..world.job(2) }, "max_attempts"),
+        (NewJob { max_attempts: 65_536, ..world.job(2) }, "max_attempts"),
+        (NewJob { priority: 3, ..world.job(2) }, "priority"),
+        (lane(""), "lane"),
+        (lane("a\nb"), "lane"),
+        (lane("a\0b"), "lane"),
+        (lane(&long), "lane"),
+        (key(""), "dedupe.key"),
+        (key("\u{7f}"), "dedupe.key"),
+        (key(&long), "dedupe.key"),
+        (kind(""), "kind"),
+        (kind(&long), "kind"),
+    ] {
+        assert_eq!(refused(&world, bad).await, field);
+    }
+    let stats = world.queue.stats(&known).await.unwrap();
+    assert!(stats.iter().all(|stats| stats.ready + stats.delayed == 0), "{stats:?}");
+    assert!(QueueName::try_from("no such:queue").unwrap_err().to_string().contains("a-z"));
+    let negative = serde_json::to_string(&world.job(2)).unwrap().replace("\"delay_ms\":0", "\"delay_ms\":-1");
+    assert!(serde_json::from_str::<NewJob>(&negative).unwrap_err().to_string().contains("-1"));
+}
+
+#[tokio::test]
+async fn a_batch_over_the_limit_is_refused_whole() {
     let world = World::new().await;
-    let mut large = world.job(2);
-    large.payload = serde_json::value::to_raw_value(&"x".repeat(257 * 1024)).unwrap();
-    let mut urgent = world.job(2);
-    urgent.priority = 3;
-    for bad in [large, urgent] {
-        let error = world.queue.enqueue(&[world.job(1), bad]).await.unwrap_err();
-        assert!(matches!(error, Error::InvalidJob { id: which, .. } if which == id(2)), "{error}");
+    let jobs: Vec<_> = (1..=10_001).map(|n| world.job(n)).collect();
+    let error = world.queue.enqueue(&jobs).await.unwrap_err();
+    assert!(matches!(error, Error::InvalidArgument { field: "jobs", .. }), "{error}");
+    assert_eq!(world.stats().await.ready, 0);
+}
+
+#[tokio::test]
+async fn lanes_and_keys_of_odd_characters_are_names_like_others() {
+    let world = World::new().await;
+    let odd = ["{a}:b", "@", "B1", "%s \\ \"'", "é\u{1f980}", " ", "*?[x]"];
+    let job = |n: usize, lane: &str| {
+        let n = u64::try_from(n).unwrap();
+        NewJob { lane: Some(lane.to_owned()), ..keyed(world.job(n), lane, "body") }
+    };
+    let first: Vec<NewJob> = odd.iter().enumerate().map(|(n, lane)| job(n, lane)).collect();
+    world.enqueue(&first).await;
+    let again: Vec<NewJob> = odd.iter().enumerate().map(|(n, lane)| job(n + 100, lane)).collect();
+    let existing: Vec<_> = first.iter().map(|job| Enqueued::Existing(job.id)).collect();
+    assert_eq!(world.queue.enqueue(&again).await.unwrap(), existing);
+    let second: Vec<NewJob> = again.into_iter().map(|job| NewJob { dedupe: None, ..job }).collect();
+    world.enqueue(&second).await;
+    for _ in 0..2 {
+        let taken = world.take(100).await;
+        let lanes: Vec<&str> = taken.iter().filter_map(|l| l.job.envelope.lane.as_deref()).collect();
+        assert_eq!(lanes, odd, "one of each lane");
+        for leased in &taken {
+            world.settle(leased.lease, Outcome::done()).await;
+        }
     }
     assert_eq!(world.stats().await.ready, 0);
 }

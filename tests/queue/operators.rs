@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use payfleet_queue::{Error, Outcome, Place, Waiting};
+use payfleet_queue::{Deferral, Error, Outcome, Place, Waiting};
 
 use crate::world::{LEASE, START, World, after_start, failure, id, numbers, retry};
 
@@ -70,9 +70,44 @@ async fn peeking_shows_what_comes_next_and_takes_nothing() {
     world.fill(2).await;
     world.enqueue(&[urgent]).await;
     let seen = world.queue.peek(&world.name, 2).await.unwrap();
-    let ids: Vec<_> = seen.iter().map(|job| job.envelope.id).collect();
+    let ids: Vec<_> = seen.iter().map(|view| view.job.envelope.id).collect();
     assert_eq!(ids, [id(3), id(1)]);
     assert_eq!(world.take(10).await.len(), 3);
+}
+
+#[tokio::test]
+async fn why_a_worker_put_a_job_off_is_told_until_the_job_fails_or_is_done() {
+    let mut world = World::new().await;
+    let minute = Duration::from_secs(60);
+    world.fill(1).await;
+    let defer = |reason: &str| Outcome::Defer { delay: minute, reason: reason.to_owned() };
+    world.settle(world.take_one().await.lease, defer("the other side is asleep")).await;
+    let expected =
+        Some(Deferral { at: after_start(Duration::ZERO), reason: "the other side is asleep".to_owned() });
+    let found = async || world.queue.find(&world.name, id(1)).await.unwrap().unwrap().deferred;
+    assert_eq!(found().await, expected);
+    let why = world.queue.why(&world.name, id(1)).await.unwrap();
+    assert_eq!(why.deferred, expected);
+    assert!(why.to_string().ends_with("; a worker put it off: the other side is asleep"), "{why}");
+    assert!(world.queue.promote(&world.name, id(1)).await.unwrap());
+    assert_eq!(world.queue.peek(&world.name, 1).await.unwrap()[0].deferred, expected);
+    // An operator's change of its time does not lose it, nor does a worker that gives it back.
+    assert!(world.queue.reschedule(&world.name, id(1), Duration::ZERO).await.unwrap());
+    let lease = world.take_one().await.lease;
+    world.queue.release(&world.name, &[lease]).await.unwrap();
+    assert_eq!(found().await, expected);
+    world.settle(world.take_one().await.lease, defer(&"x".repeat(10_000))).await;
+    assert_eq!(found().await.unwrap().reason.len(), 2_000);
+    world.advance(minute).await;
+    world.settle(world.take_one().await.lease, retry("an honest failure")).await;
+    let view = world.queue.find(&world.name, id(1)).await.unwrap().unwrap();
+    assert_eq!((view.deferred, view.job.history.len()), (None, 1));
+    world.settle(world.take_one().await.lease, defer("again")).await;
+    world.advance(minute).await;
+    world.settle(world.take_one().await.lease, Outcome::done()).await;
+    let mut count = redis::cmd("EXISTS");
+    let left: u64 = count.arg(world.key("notes")).query_async(&mut world.redis).await.unwrap();
+    assert_eq!(left, 0, "nothing is left of it");
 }
 
 #[tokio::test]
@@ -82,7 +117,8 @@ async fn a_job_nobody_here_knows_goes_back_untouched_and_is_counted() {
     let unknown = Outcome::Unknown { delay: Duration::from_secs(5), reason: "version 9".to_owned() };
     world.settle(world.take_one().await.lease, unknown).await;
     assert_eq!(world.stats().await.unknown, 1);
-    assert!(world.queue.why(&world.name, id(1)).await.unwrap().set_aside);
+    let why = world.queue.why(&world.name, id(1)).await.unwrap();
+    assert!(why.set_aside && why.to_string().contains("version 9"), "{why}");
     world.advance(Duration::from_secs(5)).await;
     let again = world.take_one().await;
     assert_eq!((again.job.deliveries, again.job.attempt), (1, 1));
@@ -100,15 +136,6 @@ async fn jobs_that_are_due_while_nothing_is_handed_out_are_counted_in_time() {
     world.advance(Duration::from_secs(7)).await;
     assert_eq!(world.stats().await.idle_ms, Some(7_000));
     assert_eq!(START + 107_000, after_start(Duration::from_secs(107)).unix_ms());
-}
-
-#[tokio::test]
-async fn a_batch_over_the_limit_is_refused_whole() {
-    let world = World::new().await;
-    let jobs: Vec<_> = (1..=10_001).map(|n| world.job(n)).collect();
-    let error = world.queue.enqueue(&jobs).await.unwrap_err();
-    assert!(matches!(error, Error::InvalidArgument { field: "jobs", .. }), "{error}");
-    assert_eq!(world.stats().await.ready, 0);
 }
 
 #[tokio::test]

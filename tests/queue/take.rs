@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use payfleet_queue::{Outcome, Place};
+use payfleet_core::job::NewJob;
+use payfleet_queue::{Outcome, Place, Settled};
 
-use crate::world::{LEASE, World, after_start, id, numbers};
+use crate::world::{LEASE, World, after_start, id, numbers, retry};
 
 #[tokio::test]
 async fn urgent_jobs_come_first_and_equals_in_the_order_they_came() {
@@ -153,4 +154,28 @@ async fn a_job_that_was_cancelled_and_came_back_is_handed_out_once() {
     world.settle(taken[0].lease, later).await;
     assert!(world.take(10).await.is_empty());
     assert_eq!(world.stats().await.ready, 0);
+}
+
+#[tokio::test]
+async fn a_job_that_was_not_started_by_its_deadline_is_dead_and_never_handed_out() {
+    let mut world = World::new().await;
+    let seconds = Duration::from_secs;
+    let until = |n, s| NewJob { deadline: Some(after_start(seconds(s))), ..world.job(n) };
+    let retried = until(3, 20);
+    let slept = NewJob { delay_ms: 30_000, ..until(4, 20) };
+    world.enqueue(&[until(1, 10), until(2, 20), retried, slept, world.job(5)]).await;
+    world.advance(seconds(11)).await;
+    let taken = world.queue.take(&world.name, "w", 10).await.unwrap();
+    assert_eq!((numbers(&taken.jobs), taken.overdue), (vec![2, 3, 5], 1));
+    let Some(Place::Dead { failure, .. }) = world.place(id(1)).await else { panic!("it is dead") };
+    assert_eq!(failure.class, "deadline");
+    assert!(failure.message.contains("2027-01-15T08:00:10Z"), "{}", failure.message);
+    // What was started in time may end after it; what is to start again may not.
+    world.advance(seconds(15)).await;
+    assert_eq!(world.settle(taken.jobs[0].lease, Outcome::done()).await, Settled::Applied);
+    world.settle(taken.jobs[1].lease, retry("too slow")).await;
+    world.advance(seconds(10)).await;
+    let taken = world.queue.take(&world.name, "w", 10).await.unwrap();
+    assert_eq!((numbers(&taken.jobs), taken.overdue), (vec![], 2));
+    assert_eq!((world.stats().await.dead, world.stats().await.ready), (3, 0));
 }

@@ -179,3 +179,22 @@ async fn a_cancelled_job_is_no_lost_one() {
     assert_eq!((numbers(&taken.jobs), taken.undecodable), (vec![3], 0));
     assert_eq!((world.stats().await.ready, world.stats().await.dead), (0, 0));
 }
+
+#[tokio::test]
+async fn a_payload_encoded_as_only_a_newer_release_can_is_put_aside_for_it() {
+    let mut world = World::new().await;
+    world.fill(1).await;
+    // Kind `test`, its payload's version, origin `api`, encoding, no parts, the payload.
+    let encoded = |encoding: u8| record(1, 1, &[&b"\x04test\x00\x01\x01"[..], &[encoding, 0], b"1"].concat());
+    overwrite(&mut world, 1, &encoded(1)).await;
+    let taken = world.queue.take(&world.name, "old", 10).await.unwrap();
+    assert_eq!((taken.jobs.len(), taken.undecodable), (0, 0));
+    let stats = world.stats().await;
+    assert_eq!((stats.dead, stats.delayed, stats.unknown), (0, 1, 1));
+    assert!(world.queue.why(&world.name, id(1)).await.unwrap().to_string().contains("newer release"));
+    // A worker that knows what that is gets it, as if it had never been handed out.
+    overwrite(&mut world, 1, &encoded(0)).await;
+    world.advance(Duration::from_secs(5)).await;
+    let job = world.take_one().await.job;
+    assert_eq!((job.deliveries, job.attempt, job.envelope.payload.get()), (1, 1, "1"));
+}

@@ -51,6 +51,7 @@ fn job(n: u64) -> NewJob {
         priority: 1,
         delay_ms: 0,
         max_attempts: 3,
+        deadline: None,
         trace: TraceContext::default(),
         origin: Origin::Api,
         parent: None,

@@ -131,6 +131,9 @@ pub struct NewJob {
     pub delay_ms: u64,
     /// After how many failed attempts it is dead.
     pub max_attempts: u32,
+    /// Not started any more after this, by the queue's clock: it is dead then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
     /// The trace it belongs to.
     #[serde(default)]
     pub trace: TraceContext,

@@ -1,8 +1,10 @@
 //! What a queue is opened with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
+
+use payfleet_core::job::QueueName;
 
 use crate::tls::Tls;
 
@@ -36,6 +38,9 @@ pub struct Config {
     pub strict_lanes: BTreeMap<String, Duration>,
     /// How long a dedupe key is remembered. Default 24 h.
     pub dedupe: Duration,
+    /// The queues there are; a job for another one is refused, since nobody may ever take it. Default
+    /// `None`: any name is a queue.
+    pub queues: Option<BTreeSet<QueueName>>,
     /// How many jobs one queue may hold, dead ones that await archiving included. Default 1,000,000.
     pub max_depth: u64,
     /// Where the scripts take the time from. Only tests change this.
@@ -55,6 +60,7 @@ impl Config {
             grace: Duration::from_secs(5),
             strict_lanes: BTreeMap::new(),
             dedupe: Duration::from_hours(24),
+            queues: None,
             max_depth: 1_000_000,
             time: TimeSource::Redis,
         }

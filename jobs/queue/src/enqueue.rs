@@ -94,6 +94,10 @@ impl Queue {
 
 /// Turns a job into what the scripts want, or says what is wrong with it.
 pub(crate) fn prepare(config: &Config, job: &NewJob) -> Result<Prepared, Error> {
+    if config.queues.as_ref().is_some_and(|queues| !queues.contains(&job.queue)) {
+        let reason = format!("there is no queue {}", job.queue);
+        return Err(Error::InvalidJob { id: job.id, field: "queue", reason });
+    }
     let record = encode(job, config.strict_lanes.get(&job.kind).copied())?;
     let dedupe = job.dedupe.as_ref().map(|dedupe| {
         let mut hash = [0; 18];

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use payfleet_core::job::{DeadJob, Job, QueueName};
+use payfleet_core::job::{DeadJob, QueueName};
 use payfleet_core::{JobId, Timestamp};
 use redis::Value;
 
 use crate::queue::{Repeat, millis};
-use crate::record::{Stored, id_bytes, id_from, read_death};
+use crate::record::{Stored, id_bytes, id_from, read_death, read_note};
 use crate::reply::Fields;
 use crate::scripts::Script;
 use crate::{Error, JobView, Place, Queue, QueueStats};
@@ -17,6 +17,8 @@ const MAX_DEAD: usize = 1_000;
 /// A read of dead jobs stops at this many bytes of records.
 const MAX_DEAD_BYTES: usize = 4 * 1024 * 1024;
 
+/// record, history, note.
+type PeekReply = (Vec<u8>, Vec<u8>, Vec<u8>);
 /// id, record, history, time of death (ms), death.
 type DeadReply = (Vec<u8>, Vec<u8>, Vec<u8>, i64, Vec<u8>);
 
@@ -33,12 +35,13 @@ impl Queue {
             return Ok(None);
         };
         let history: Vec<u8> = fields.next()?;
+        let deferred = read_note(&fields.next::<Vec<u8>>()?);
         let place = read_place(&mut fields)?;
         let mut job = Stored { queue, record: &record, history: &history }.decode_or_raw(id)?;
         if matches!(place, Place::Leased { .. }) {
             job.deliveries = job.deliveries.saturating_add(1);
         }
-        Ok(Some(JobView { job, place }))
+        Ok(Some(JobView { job, deferred, place }))
     }
 
     /// Makes a delayed job ready now; `false` if it is not delayed.
@@ -74,12 +77,15 @@ impl Queue {
     ///
     /// # Errors
     /// What Redis' state brings.
-    pub async fn peek(&self, queue: &QueueName, max: usize) -> Result<Vec<Job>, Error> {
+    pub async fn peek(&self, queue: &QueueName, max: usize) -> Result<Vec<JobView>, Error> {
         let script = &self.inner.scripts.peek;
         let mut call = script.call(&self.tag(queue));
         call.arg(max.clamp(1, MAX_DEAD)).arg(MAX_DEAD_BYTES);
-        let jobs: Vec<(Vec<u8>, Vec<u8>)> = self.run(script, &call, Some(queue), Repeat::Once).await?;
-        let read = |(record, history): &(Vec<u8>, Vec<u8>)| Stored { queue, record, history }.decode().ok();
+        let jobs: Vec<PeekReply> = self.run(script, &call, Some(queue), Repeat::Once).await?;
+        let read = |(record, history, note): &PeekReply| {
+            let job = Stored { queue, record, history }.decode().ok()?;
+            Some(JobView { job, deferred: read_note(note), place: Place::Ready })
+        };
         Ok(jobs.iter().filter_map(read).collect())
     }
 

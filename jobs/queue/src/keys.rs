@@ -30,12 +30,13 @@ use payfleet_core::job::QueueName;
 /// | `:dead` | zset | seq, scored time of death (ms) |
 /// | `:deaths` | hash | seq -> time of death, failure |
 /// | `:history` | hash | seq -> failed attempts, one JSON object a line |
+/// | `:notes` | hash | seq -> when and why the job was last put off |
 /// | `:dedupe:B` | hash | dedupe key -> expiry, id and half the body hash; B is 12 bits of a hash of the key |
 /// | `:meta` | hash | counters, `paused`, when workers were last seen |
 /// | `:schedules` | hash | name -> when, and on a second line the definition (schedule.rs) |
 /// | `:ticks` | hash | name of a schedule -> last tick (ms), id of its last job |
 /// | `:wake` | list | tokens on which idle workers block |
-const LUA_NAMES: [(&str, &str); 28] = [
+const LUA_NAMES: [(&str, &str); 29] = [
     ("FRESH", ":fresh"),
     ("KEPT", ":kept"),
     ("IDS", ":ids:"),
@@ -59,6 +60,7 @@ const LUA_NAMES: [(&str, &str); 28] = [
     ("DEAD", ":dead"),
     ("DEATHS", ":deaths"),
     ("HISTORY", ":history"),
+    ("NOTES", ":notes"),
     ("DEDUPE", ":dedupe:"),
     ("META", ":meta"),
     ("WAKE", WAKE),

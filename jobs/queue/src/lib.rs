@@ -59,7 +59,7 @@ pub use queue::Queue;
 pub use schedule::{Fired, Missed, Overlap, Schedule, Scheduled};
 pub use tls::{ClientCertificate, Tls};
 pub use vocabulary::{
-    Enqueued, JobView, LeaseRef, Leased, Outcome, Place, QueueStats, Settled, Settlement, Taken,
+    Deferral, Enqueued, JobView, LeaseRef, Leased, Outcome, Place, QueueStats, Settled, Settlement, Taken,
 };
 pub use wait::{PATIENCE, Waiter};
 pub use why::{Waiting, Why};

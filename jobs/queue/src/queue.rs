@@ -166,7 +166,7 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 }
 
 /// 100 years: keeps due times within what a double and 6 bytes can hold.
-const MAX_DELAY_MS: u64 = 100 * 365 * 24 * 3_600_000;
+pub(crate) const MAX_DELAY_MS: u64 = 100 * 365 * 24 * 3_600_000;
 
 #[cfg(test)]
 mod tests {

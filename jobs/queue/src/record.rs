@@ -20,9 +20,13 @@ use payfleet_core::job::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::Error;
 use crate::bytes::{Reader, Writer};
+use crate::queue::MAX_DELAY_MS;
+use crate::{Deferral, Error};
 
+/// While a fleet is upgraded, workers of two releases read the same records. A new origin, encoding or
+/// part may be written at once: workers that do not know it put the job aside. A new version is first
+/// only read, and written by the release after that, since scripts that do not know it take it for rot.
 const VERSION: u8 = 1;
 /// Bytes of the time, which the enqueueing script puts before the rest.
 pub(crate) const STAMP: usize = 6;
@@ -36,6 +40,10 @@ pub(crate) const UNDECODABLE: &str = "undecodable";
 const PRIORITY: u8 = 3;
 const SUSPECT: u8 = 4;
 const STRICT: u8 = 8;
+/// Crashes, attempt, maximal attempts, deliveries, id.
+const HEADER_REST: usize = 25;
+/// The payload is what was enqueued, byte for byte.
+const PLAIN: u8 = 0;
 const HAS_DEDUPE: u8 = 1;
 const HAS_EXTRAS: u8 = 2;
 
@@ -52,6 +60,8 @@ struct Extras<Tenant, Facts, Trace> {
     trace: Option<Trace>,
     #[serde(rename = "b", skip_serializing_if = "Option::is_none")]
     parent: Option<JobId>,
+    #[serde(rename = "d", skip_serializing_if = "Option::is_none")]
+    deadline: Option<Timestamp>,
 }
 
 type Facts = BTreeMap<String, String>;
@@ -95,7 +105,12 @@ pub(crate) fn encode(job: &NewJob, hold: Option<Duration>) -> Result<Vec<u8>, Er
     let extras = extras(job)?;
     let parts =
         if job.dedupe.is_some() { HAS_DEDUPE } else { 0 } | if extras.is_some() { HAS_EXTRAS } else { 0 };
-    record.short(job.kind.as_bytes()).u16(job.payload_version).u8(origin_code(job.origin)).u8(0).u8(parts);
+    record
+        .short(job.kind.as_bytes())
+        .u16(job.payload_version)
+        .u8(origin_code(job.origin))
+        .u8(PLAIN)
+        .u8(parts);
     if let Some(dedupe) = &job.dedupe {
         record.u16(u16::try_from(dedupe.key.len()).unwrap_or(u16::MAX)).bytes(dedupe.key.as_bytes());
         record.bytes(dedupe.body_hash.as_bytes());
@@ -124,12 +139,14 @@ fn extras(job: &NewJob) -> Result<Option<Vec<u8>>, Error> {
         delay_ms: Some(job.delay_ms).filter(|ms| *ms > 0),
         trace: Some(&job.trace).filter(|_| !no_trace),
         parent: job.parent,
+        deadline: job.deadline,
     };
     let plain = extras.tenant.is_none()
         && extras.facts.is_none()
         && extras.delay_ms.is_none()
         && extras.trace.is_none()
-        && extras.parent.is_none();
+        && extras.parent.is_none()
+        && extras.deadline.is_none();
     if plain {
         return Ok(None);
     }
@@ -147,6 +164,9 @@ fn check(job: &NewJob) -> Result<(), Error> {
     }
     if !(1..=u32::from(u16::MAX)).contains(&job.max_attempts) {
         return Err(invalid(job, "max_attempts", "it is 1 to 65535"));
+    }
+    if job.delay_ms > MAX_DELAY_MS {
+        return Err(invalid(job, "delay_ms", "it is at most 100 years"));
     }
     check_name(job, "kind", &job.kind, MAX_KIND)?;
     if let Some(lane) = &job.lane {
@@ -218,10 +238,10 @@ impl Stored<'_> {
         let kind = record.short()?;
         let (payload_version, origin) = (record.u16()?, *ORIGINS.get(usize::from(record.u8()?))?);
         // Nothing else is written yet, so nothing else can be read.
-        if record.u8()? != 0 {
+        if record.u8()? != PLAIN {
             return None;
         }
-        let parts = record.u8()?;
+        let parts = record.u8().filter(|parts| parts & !(HAS_DEDUPE | HAS_EXTRAS) == 0)?;
         let dedupe = if parts & HAS_DEDUPE == 0 { None } else { Some(read_dedupe(&mut record)?) };
         let extras = if parts & HAS_EXTRAS == 0 { None } else { Some(record.long()?) };
         let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
@@ -242,6 +262,7 @@ impl Stored<'_> {
             priority: flags & PRIORITY,
             delay_ms: 0,
             max_attempts: u32::from(max_attempts),
+            deadline: None,
             trace: TraceContext::default(),
             origin,
             parent: None,
@@ -250,6 +271,33 @@ impl Stored<'_> {
         let mut job =
             Job { envelope, attempt: u32::from(attempt), deliveries, enqueued_at, history: Vec::new() };
         Some(extras.map_or(Ok(()), |extras| add_extras(&mut job.envelope, extras)).map(|()| job))
+    }
+
+    /// Whether a newer release wrote something into the body that this one does not know: then the job
+    /// is for its workers.
+    pub(crate) fn is_foreign(&self) -> bool {
+        let known = |(origin, encoding, parts): (u8, u8, u8)| {
+            usize::from(origin) < ORIGINS.len()
+                && encoding == PLAIN
+                && parts & !(HAS_DEDUPE | HAS_EXTRAS) == 0
+        };
+        self.marks().is_some_and(|marks| !known(marks))
+    }
+
+    /// Origin, encoding and parts.
+    fn marks(&self) -> Option<(u8, u8, u8)> {
+        let mut record = Reader::new(self.record);
+        record.bytes(STAMP)?;
+        record.u8().filter(|version| *version == VERSION)?;
+        let flags = record.u8()?;
+        record.bytes(HEADER_REST)?;
+        record.short()?;
+        if flags & STRICT != 0 {
+            record.u32()?;
+        }
+        record.short()?;
+        record.u16()?;
+        Some((record.u8()?, record.u8()?, record.u8()?))
     }
 
     /// Whether a lease on the job expired before: it is to run alone.
@@ -283,6 +331,7 @@ impl Stored<'_> {
             priority: 1,
             delay_ms: 0,
             max_attempts: 1,
+            deadline: None,
             trace: TraceContext::default(),
             origin: Origin::Admin,
             parent: None,
@@ -317,7 +366,15 @@ fn add_extras(envelope: &mut NewJob, extras: &[u8]) -> Result<(), Error> {
     envelope.delay_ms = extras.delay_ms.unwrap_or(0);
     envelope.trace = extras.trace.unwrap_or_default();
     envelope.parent = extras.parent;
+    envelope.deadline = extras.deadline;
     Ok(())
+}
+
+/// A note as the scripts write it: 6 bytes of time (ms), then the reason. Empty: there is none.
+pub(crate) fn read_note(note: &[u8]) -> Option<Deferral> {
+    let mut reader = Reader::new(note);
+    let at = Timestamp::from_unix_ms(i64::try_from(reader.number(STAMP)?).ok()?);
+    Some(Deferral { at, reason: String::from_utf8_lossy(reader.rest()).into_owned() })
 }
 
 /// A death as the scripts write it: 6 bytes of time (ms), then the failure. One that cannot be read

@@ -12,7 +12,7 @@ use crate::{Config, Error, LeaseRef, Outcome, Queue, Settled, Settlement};
 
 /// Leases in one call.
 const MAX_BATCH: usize = 500;
-/// The longest text of a failure that is kept, bytes.
+/// The longest text of a failure or a deferral that is kept, bytes.
 const MAX_MESSAGE: usize = 2_000;
 /// Scheduled jobs that one job absorbs in one call.
 const MAX_ABSORBED: usize = 100;
@@ -191,11 +191,11 @@ fn append(call: &mut Cmd, end: &End<'_>) -> Result<(), Error> {
         End::Settled(Outcome::Retry { delay, failure }) => {
             call.arg("retry").arg(millis(*delay)).arg(failure_json(failure)?);
         }
-        End::Settled(Outcome::Defer { delay, reason: _ }) => {
-            call.arg("defer").arg(millis(*delay));
+        End::Settled(Outcome::Defer { delay, reason }) => {
+            call.arg("defer").arg(millis(*delay)).arg(cut(reason));
         }
-        End::Settled(Outcome::Unknown { delay, reason: _ }) => {
-            call.arg("unknown").arg(millis(*delay));
+        End::Settled(Outcome::Unknown { delay, reason }) => {
+            call.arg("unknown").arg(millis(*delay)).arg(cut(reason));
         }
         End::Refused(failure) | End::Settled(Outcome::Dead { failure }) => {
             call.arg("dead").arg(failure_json(failure)?);
@@ -204,10 +204,14 @@ fn append(call: &mut Cmd, end: &End<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// What is kept of a text for people.
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_MESSAGE)).unwrap_or(text)
+}
+
 /// The failure as JSON on one line; the scripts put it into the history as it is.
 fn failure_json(failure: &Failure) -> Result<Vec<u8>, Error> {
     let mut failure = failure.clone();
-    let cut = failure.message.floor_char_boundary(MAX_MESSAGE);
-    failure.message.truncate(cut);
+    failure.message.truncate(cut(&failure.message).len());
     serde_json::to_vec(&failure).map_err(|e| Error::encoding("a failure", e))
 }

@@ -1,12 +1,14 @@
 //! Taking jobs out, and holding on to them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use payfleet_core::Timestamp;
-use payfleet_core::job::{Failure, QueueName};
+use payfleet_core::job::{Failure, Job, QueueName};
 
 use crate::queue::{Repeat, millis};
 use crate::record::{Stored, UNDECODABLE, id_in};
+use crate::why::shown;
 use crate::{Error, LeaseRef, Leased, Outcome, Queue, Settlement, Taken};
 
 /// The most jobs of one take; a set of so many numbers is one block of memory in Redis.
@@ -23,6 +25,9 @@ const PROMOTE: usize = 512;
 const MAX_CRASHES: usize = 3;
 /// Leases in one call, but for the last take's.
 const MAX_RENEW: usize = 1_000;
+
+/// When a job that only newer workers can read is offered again.
+const FOREIGN: Duration = Duration::from_secs(5);
 
 /// now, next due, paused, buried, suspects, token, (seq, record) flat, histories.
 type Reply = (i64, i64, bool, usize, usize, u64, Vec<Vec<u8>>, Vec<Option<Vec<u8>>>);
@@ -52,19 +57,18 @@ impl Queue {
         call.arg(max.min(MAX_TAKE)).arg(millis(config.lease)).arg(worker);
         call.arg(MAX_BYTES).arg(REAP).arg(PROMOTE).arg(suspects).arg(millis(config.grace)).arg(MAX_CRASHES);
         let reply: Reply = self.run(script, &call, Some(queue), Repeat::Never).await?;
-        let (mut taken, unreadable) = read_taken(queue, &reply)?;
-        self.bury(queue, &unreadable, &mut taken).await;
+        let (taken, away) = read_taken(queue, &reply)?;
+        self.turn_away(queue, &away).await;
         Ok(taken)
     }
 
     /// If this fails the leases expire and the jobs are met again; the good ones go on meanwhile.
-    async fn bury(&self, queue: &QueueName, unreadable: &[Settlement], taken: &mut Taken) {
-        if unreadable.is_empty() {
+    async fn turn_away(&self, queue: &QueueName, away: &[Settlement]) {
+        if away.is_empty() {
             return;
         }
-        taken.undecodable = taken.undecodable.saturating_add(unreadable.len());
-        if let Err(error) = self.settle(queue, unreadable).await {
-            tracing::warn!(queue.name = %queue, %error, "unreadable jobs could not be buried yet");
+        if let Err(error) = self.settle(queue, away).await {
+            tracing::warn!(queue.name = %queue, %error, "jobs that are unreadable or too late could not be settled yet");
         }
     }
 
@@ -128,7 +132,7 @@ pub(crate) const fn take_of(token: u64) -> u64 {
     token >> PLACE_BITS
 }
 
-/// The jobs of a reply, and settlements for those that cannot be read.
+/// The jobs of a reply, and settlements for those that nobody is to run.
 fn read_taken(queue: &QueueName, reply: &Reply) -> Result<(Taken, Vec<Settlement>), Error> {
     let (now, next_due, paused, buried, suspects, number, jobs, histories) = reply;
     let leased_at = Timestamp::from_unix_ms(*now);
@@ -137,9 +141,10 @@ fn read_taken(queue: &QueueName, reply: &Reply) -> Result<(Taken, Vec<Settlement
         next_due_ms: u64::try_from(*next_due).ok(),
         paused: *paused,
         undecodable: *buried,
+        overdue: 0,
         suspects: *suspects,
     };
-    let mut unreadable = Vec::new();
+    let mut away = Vec::new();
     for (place, pair) in jobs.chunks_exact(2).enumerate() {
         let [seq, record] = pair else { continue };
         let history = histories.get(place).and_then(Option::as_deref).unwrap_or_default();
@@ -149,19 +154,36 @@ fn read_taken(queue: &QueueName, reply: &Reply) -> Result<(Taken, Vec<Settlement
         };
         let lease = LeaseRef { id, token: token_of(*number, place), seq };
         let stored = Stored { queue, record, history };
-        match stored.decode() {
+        let outcome = match stored.decode() {
+            Ok(job) if job.envelope.deadline.is_some_and(|deadline| deadline < leased_at) => {
+                taken.overdue = taken.overdue.saturating_add(1);
+                too_late(&job)
+            }
             Ok(mut job) => {
                 job.deliveries = job.deliveries.saturating_add(1);
                 taken.jobs.push(Leased { job, lease, leased_at, suspect: stored.is_suspect() });
+                continue;
             }
-            Err(error) => unreadable.push(dead_of(lease, &error)),
-        }
+            Err(_) if stored.is_foreign() => Outcome::Unknown {
+                delay: FOREIGN,
+                reason: "its record has something that only a newer release knows".to_owned(),
+            },
+            Err(error) => {
+                taken.undecodable = taken.undecodable.saturating_add(1);
+                Outcome::Dead { failure: failure(UNDECODABLE, "record", error.to_string()) }
+            }
+        };
+        away.push(Settlement { lease, outcome });
     }
-    Ok((taken, unreadable))
+    Ok((taken, away))
 }
 
-fn dead_of(lease: LeaseRef, error: &Error) -> Settlement {
-    let failure =
-        Failure { class: UNDECODABLE.to_owned(), code: "record".to_owned(), message: error.to_string() };
-    Settlement { lease, outcome: Outcome::Dead { failure } }
+fn too_late(job: &Job) -> Outcome {
+    let deadline = job.envelope.deadline.map(shown).unwrap_or_default();
+    let message = format!("it was not to be started after {deadline}");
+    Outcome::Dead { failure: failure("deadline", "not_started", message) }
+}
+
+fn failure(class: &str, code: &str, message: String) -> Failure {
+    Failure { class: class.to_owned(), code: code.to_owned(), message }
 }

@@ -65,6 +65,8 @@ pub struct Taken {
     pub paused: bool,
     /// Jobs whose records could not be read; they are dead, with their raw bytes.
     pub undecodable: usize,
+    /// Jobs that were not to be started any more ([`NewJob::deadline`]); they are dead.
+    pub overdue: usize,
     /// Suspects that still wait for a worker that runs them alone.
     pub suspects: usize,
 }
@@ -88,14 +90,14 @@ pub enum Outcome {
     Defer {
         /// From now until it is due again.
         delay: Duration,
-        /// Why, for logs.
+        /// Why: kept with the job until it is done or fails ([`Deferral`]).
         reason: String,
     },
     /// This worker does not know the job's kind or version: back for one that does, untouched.
     Unknown {
         /// How long it waits before it is offered again, to this worker too.
         delay: Duration,
-        /// What was unknown, for logs.
+        /// What was unknown: kept as that of a deferral.
         reason: String,
     },
     /// It shall not be tried again by itself.
@@ -158,11 +160,22 @@ pub enum Place {
     },
 }
 
+/// Why a worker put a job off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Deferral {
+    /// When.
+    pub at: Timestamp,
+    /// In its words.
+    pub reason: String,
+}
+
 /// A job and where it is.
 #[derive(Clone, Debug, Serialize)]
 pub struct JobView {
     /// The job.
     pub job: Job,
+    /// Why it was put off, if that was the last thing a worker did with it.
+    pub deferred: Option<Deferral>,
     /// Where it is.
     #[serde(flatten)]
     pub place: Place,

@@ -10,9 +10,9 @@ use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
 use crate::queue::Repeat;
-use crate::record::{id_bytes, id_from, read_death};
+use crate::record::{id_bytes, id_from, read_death, read_note};
 use crate::reply::Fields;
-use crate::{Error, Queue};
+use crate::{Deferral, Error, Queue};
 
 /// So many places of a ready list are counted at most.
 const COUNTED: usize = 10_000;
@@ -27,6 +27,8 @@ pub struct Why {
     pub paused: bool,
     /// A worker gave it back because it does not know its kind or version.
     pub set_aside: bool,
+    /// Why it was put off, if that was the last thing a worker did with it.
+    pub deferred: Option<Deferral>,
 }
 
 /// What a job waits for.
@@ -88,10 +90,12 @@ impl Queue {
         let reply: Vec<Value> = self.run(script, &call, Some(queue), Repeat::Once).await?;
         let mut fields = Fields::of(reply);
         let Ok(what) = fields.next::<String>() else {
-            return Ok(Why { waiting: Waiting::Unknown, paused: false, set_aside: false });
+            let waiting = Waiting::Unknown;
+            return Ok(Why { waiting, paused: false, set_aside: false, deferred: None });
         };
         let waiting = read(&what, &mut fields)?;
-        Ok(Why { waiting, paused: fields.next()?, set_aside: fields.next()? })
+        let (paused, set_aside): (bool, bool) = (fields.next()?, fields.next()?);
+        Ok(Why { waiting, paused, set_aside, deferred: read_note(&fields.next::<Vec<u8>>()?) })
     }
 }
 
@@ -124,7 +128,8 @@ fn read(what: &str, fields: &mut Fields) -> Result<Waiting, Error> {
     })
 }
 
-fn shown(at: Timestamp) -> String {
+/// A moment as people read it.
+pub(crate) fn shown(at: Timestamp) -> String {
     time::OffsetDateTime::from(at).format(&Rfc3339).unwrap_or_default()
 }
 
@@ -166,6 +171,12 @@ impl fmt::Display for Why {
         }
         if self.paused && !matches!(self.waiting, Waiting::Dead { .. } | Waiting::Leased { .. }) {
             write!(f, "; the queue is paused")?;
+        }
+        if let Some(Deferral { reason, .. }) =
+            self.deferred.as_ref().filter(|deferral| !deferral.reason.is_empty())
+            && !matches!(self.waiting, Waiting::Leased { .. })
+        {
+            write!(f, "; a worker put it off: {reason}")?;
         }
         if self.set_aside {
             write!(f, "; a worker gave it back, not knowing its kind or version")?;

@@ -562,7 +562,7 @@ impl Oracle {
     /// A job is where it must be, as it must be.
     pub(super) fn check_found(&self, id: JobId, found: Option<&JobView>) {
         let entry = &self.live[&id];
-        let JobView { job, place } = found.unwrap_or_else(|| panic!("{id} is lost: {entry:?}"));
+        let JobView { job, place, .. } = found.unwrap_or_else(|| panic!("{id} is lost: {entry:?}"));
         let is_right = match (&entry.at, place) {
             (At::Ready, Place::Ready) | (At::Dead, Place::Dead { .. }) => true,
             (At::Delayed { due }, Place::Delayed { due_at }) => due_at.unix_ms() == *due,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use payfleet_core::kinds::JobKind;
 use payfleet_process::Settings;
 use payfleet_providers::{Clients, heleket, trovotech};
 use payfleet_queue::{Config as QueueConfig, Queue};
@@ -102,6 +103,7 @@ impl Config {
         let mut queue = QueueConfig::new(redis_url?);
         queue.prefix = prefix;
         queue.lease = lease;
+        queue.queues = Some(JobKind::ALL.into_iter().filter_map(|kind| kind.queue().ok()).collect());
         if let Err(error) = Queue::open(queue.clone()) {
             settings.mistake("REDIS_URL", error.to_string());
         }

@@ -139,6 +139,7 @@ fn job<T: Serialize>(
         priority: policy.priority,
         delay_ms: 0,
         max_attempts: policy.max_attempts,
+        deadline: None,
         trace: current_trace(),
         origin,
         parent: None,

@@ -74,3 +74,30 @@ fn a_field_that_cannot_be_kept_is_named() {
     let large = serde_json::value::to_raw_value(&"x".repeat(256 * 1024)).unwrap();
     assert_eq!(field(&|job| job.payload = large.clone()), "payload");
 }
+
+#[test]
+fn what_a_newer_release_wrote_into_the_body_is_foreign_and_what_rotted_is_not() {
+    let stored = |record: &[u8]| Stored { queue: &queue(), record, history: b"" }.is_foreign();
+    assert!(!stored(VERSION_1));
+    let kind = VERSION_1.windows(6).position(|part| part == b"payout").unwrap();
+    // Behind the kind: two bytes of version, then origin, encoding and parts.
+    for (at, foreign) in [(kind + 8, 7), (kind + 9, 1), (kind + 10, 4)] {
+        let mut record = VERSION_1.to_vec();
+        record[at] = foreign;
+        assert!(stored(&record), "byte {at}");
+        assert!(read(&record).is_err(), "byte {at}");
+    }
+    let mut other_version = VERSION_1.to_vec();
+    other_version[STAMP] = 9;
+    assert!(!stored(&other_version));
+    assert!(!stored(&VERSION_1[..40]));
+}
+
+#[test]
+fn a_deadline_is_kept() {
+    let mut job = read(VERSION_1).unwrap().envelope;
+    assert_eq!(job.deadline, None, "records from before there were any have none");
+    job.deadline = Some(Timestamp::from_unix_ms(1_800_000_000_123));
+    let record = [&[0; STAMP], &encode(&job, None).unwrap()[..]].concat();
+    assert_eq!(read(&record).unwrap().envelope.deadline, job.deadline);
+}

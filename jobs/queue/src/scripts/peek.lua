@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 -- Reads the jobs that would be handed out next; of each lane the first.
 -- Input:  ARGV limit, max_bytes.
--- Output: per job {record, history}.
--- Keys:   READY, LANE, FRESH, KEPT, HISTORY.
+-- Output: per job {record, history, note}.
+-- Keys:   READY, LANE, FRESH, KEPT, HISTORY, NOTES.
 -- Atomic: one moment's view. Suspects are not shown.
 -- Bound:  limit, and max_bytes plus one record.
 local limit, max_bytes, bytes, jobs = tonumber(ARGV[1]), tonumber(ARGV[2]), 0, {}
@@ -17,7 +17,7 @@ for priority = 0, 2 do
     local record = seq ~= '' and fetch_one(seq)
     if record then
       bytes = bytes + #record
-      jobs[#jobs + 1] = { record, redis.call('HGET', HISTORY, seq) or '' }
+      jobs[#jobs + 1] = { record, redis.call('HGET', HISTORY, seq) or '', redis.call('HGET', NOTES, seq) or '' }
     end
   end
 end

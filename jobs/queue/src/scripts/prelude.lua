@@ -129,6 +129,7 @@ local function forget(seq, id)
   redis.call('XDEL', FRESH, seq)
   redis.call('HDEL', KEPT, seq)
   redis.call('HDEL', HISTORY, seq)
+  redis.call('HDEL', NOTES, seq)
   redis.call('HDEL', ids_key(id), id)
 end
 
@@ -143,6 +144,11 @@ local function bury(seq, failure)
   redis.call('HSET', DEATHS, seq, struct.pack('>I6', now) .. failure)
 end
 
+-- Notes why a job was put off, for people; an attempt that failed says more.
+local function note(seq, reason)
+  redis.call('HSET', NOTES, seq, struct.pack('>I6', now) .. reason)
+end
+
 -- Appends a failed attempt to the job's history, which keeps the last HISTORY_MAX.
 local function remember(seq, attempt, worker, failure)
   local line = string.format('{"attempt":%d,"at_ms":%.0f,"worker":%s,', attempt, now, cjson.encode(worker))
@@ -154,4 +160,5 @@ local function remember(seq, attempt, worker, failure)
     line = lines .. '\n' .. line
   end
   redis.call('HSET', HISTORY, seq, line)
+  redis.call('HDEL', NOTES, seq)
 end

@@ -13,11 +13,13 @@ local due = now + tonumber(ARGV[2])
 if undelay(seq, h) then
   keep(seq, record, due)
 elseif leave_ready(seq, h) then
-  local history, again = redis.call('HGET', HISTORY, seq), redis.call('HINCRBY', META, 'seq', 1)
+  local history, noted = redis.call('HGET', HISTORY, seq), redis.call('HGET', NOTES, seq)
+  local again = redis.call('HINCRBY', META, 'seq', 1)
   forget(seq, ARGV[1])
   seq = string.format('%.0f', again)
   redis.call('HSET', ids_key(ARGV[1]), ARGV[1], seq)
   if history then redis.call('HSET', HISTORY, seq, history) end
+  if noted then redis.call('HSET', NOTES, seq, noted) end
   keep(seq, record, due)
 else
   return 0

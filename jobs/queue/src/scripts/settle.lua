@@ -4,10 +4,10 @@
 --         job that is done: seq, id; per other: seq, id, what, and for
 --           'then'    count, then four per follow-up (insert.lua)
 --           'retry'   delay_ms, failure (JSON)
---           'defer'   delay_ms
+--           'defer'   delay_ms, reason
 --           'dead'    failure (JSON)
 --           'release' nothing: back at once, no delivery counted
---           'unknown' delay_ms: no delivery counted, for a worker that knows it
+--           'unknown' delay_ms, reason: no delivery counted, for a worker that knows it
 -- Output: the numbers, from 1 and as given, of the jobs whose leases had ended.
 -- Keys:   all.
 -- Atomic: the batch; one that ended does not touch the others. Settling twice changes nothing.
@@ -76,6 +76,7 @@ end
 function settle.defer(entry, from)
   local record, h = delivered(entry.seq)
   if not h then return bury_unreadable(entry.seq, record) end
+  note(entry.seq, ARGV[from + 1])
   schedule(entry, record, h, tonumber(ARGV[from]))
 end
 
@@ -85,6 +86,7 @@ function settle.unknown(entry, from)
   if not h then return bury_unreadable(entry.seq, record) end
   if not has(h, ASIDE) then h.flags = h.flags + ASIDE end
   redis.call('HINCRBY', META, 'unknown', 1)
+  note(entry.seq, ARGV[from + 1])
   schedule(entry, record, h, tonumber(ARGV[from]))
 end
 
@@ -100,7 +102,7 @@ function settle.release(entry)
   make_ready('LPUSH', entry.seq, h, since or h.enqueued_ms)
 end
 
-local WIDTH = { retry = 2, defer = 1, dead = 1, release = 0, unknown = 1 }
+local WIDTH = { retry = 2, defer = 2, dead = 1, release = 0, unknown = 2 }
 
 -- The jobs of one token, in the order given; returns where the next token's begin.
 local function read_group(at)
@@ -177,7 +179,9 @@ if #done > 0 then
   end
   in_pieces('XDEL', FRESH, seqs, 1)
   if redis.call('EXISTS', KEPT) == 1 then in_pieces('HDEL', KEPT, seqs, 1) end
-  if redis.call('EXISTS', HISTORY) == 1 then in_pieces('HDEL', HISTORY, seqs, 1) end
+  for _, key in ipairs({ HISTORY, NOTES }) do
+    if redis.call('EXISTS', key) == 1 then in_pieces('HDEL', key, seqs, 1) end
+  end
   redis.call('HINCRBY', META, 'done', #done)
 end
 if #fresh > 0 then insert(fresh, tonumber(ARGV[1])) end
