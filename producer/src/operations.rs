@@ -4,7 +4,6 @@
 //! Ids are derived from tenant, endpoint and `Idempotency-Key`, so a repetition is answered alike
 //! whatever Redis remembers. Postgres is never written, and never needed for a 2xx to a `POST`.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::Path;
@@ -81,10 +80,10 @@ fn first_job(new: NewOperation) -> Result<NewJob, Problem> {
     let kind = new.request.kind().job_kind();
     let money = new.request.money();
     let facts = [
-        ("operation_id", operation.to_string()),
-        ("provider", new.request.provider().to_string()),
-        ("amount", money.amount().to_string()),
-        ("asset", money.asset().to_string()),
+        Some(("operation_id", operation.to_string())),
+        Some(("provider", new.request.provider().to_string())),
+        money.map(|money| ("amount", money.amount().to_string())),
+        money.map(|money| ("asset", money.asset().to_string())),
     ];
     let dedupe = Dedupe { key: operation.to_string(), body_hash: new.request.hash() };
     let tenant = new.tenant.clone();
@@ -96,7 +95,7 @@ fn first_job(new: NewOperation) -> Result<NewJob, Problem> {
         tenant,
         payload: to_raw_value(&advance).map_err(|error| internal().because(error))?,
         payload_version: PAYLOAD_VERSION,
-        facts: BTreeMap::from(facts.map(|(name, value)| (name.to_owned(), value))),
+        facts: facts.into_iter().flatten().map(|(name, value)| (name.to_owned(), value)).collect(),
         dedupe: Some(dedupe),
         lane: None,
         priority: kind.policy().priority,

@@ -1,14 +1,14 @@
 //! Operations as the API shows them. Amounts are decimal strings, times RFC 3339 in UTC.
 
-use payfleet_core::address::Network;
+use std::collections::BTreeMap;
+
+use payfleet_core::kinds::OperationKind;
 use payfleet_core::kinds::lifecycle::State;
-use payfleet_core::kinds::mint::{AssetMetadata, AssetType, Percent, Share};
-use payfleet_core::kinds::payout::Payout;
-use payfleet_core::kinds::{OperationKind, Request};
 use payfleet_core::{JobId, OperationId, Timestamp};
 use payfleet_queue::{JobView, Place};
 use payfleet_store::{DeadLetter, OperationView};
 use serde::Serialize;
+use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
@@ -36,18 +36,24 @@ pub(crate) struct Shown<'a> {
     kind: OperationKind,
     #[schema(schema_with = schemas::state)]
     state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::amount)]
-    amount: String,
+    amount: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::asset)]
-    asset: &'static str,
+    asset: Option<&'static str>,
+    /// What was asked, beside amount and asset.
     #[serde(flatten)]
     #[schema(ignore)]
-    asked: Asked<'a>,
+    asked: BTreeMap<&'static str, Value>,
     /// The provider's id of it, once the provider has answered.
     provider_ref: Option<&'a str>,
     /// The transaction on the chain, once known.
     #[serde(skip_serializing_if = "Option::is_none")]
     tx_hash: Option<&'a str>,
+    /// What the client needs to go on: a wallet's address, a link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a BTreeMap<String, String>>,
     /// Why it failed, or how the provider's record differs from what was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
@@ -57,25 +63,6 @@ pub(crate) struct Shown<'a> {
     created_at: String,
     #[schema(schema_with = schemas::moment)]
     updated_at: String,
-}
-
-/// What was asked, beside amount and asset.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Asked<'a> {
-    Payout {
-        network: Network,
-        address: &'a str,
-        reference: Option<&'a str>,
-    },
-    Mint {
-        network: Network,
-        asset_id: &'a str,
-        asset_type: AssetType,
-        asset_metadata: &'a AssetMetadata,
-        investor_wallet: &'a str,
-        fraction_owned: Percent,
-    },
 }
 
 /// Why an operation stands still.
@@ -90,50 +77,34 @@ pub(crate) struct Parked<'a> {
 /// Shows a row.
 pub(crate) fn operation(row: &OperationView) -> Shown<'_> {
     let money = row.request.money();
-    let (tx_hash, reason) = details(&row.state);
     Shown {
         operation_id: row.id,
         kind: row.kind,
         state: row.state.name(),
-        amount: money.amount().to_string(),
-        asset: money.asset().code(),
-        asked: asked(&row.request),
+        amount: money.map(|money| money.amount().to_string()),
+        asset: money.map(|money| money.asset().code()),
+        asked: row.request.shown(),
         provider_ref: row.state.provider_ref().or(row.provider_ref.as_deref()),
-        tx_hash,
-        reason,
+        tx_hash: row.state.tx_hash(),
+        result: row.state.facts().filter(|facts| !facts.is_empty()),
+        reason: reason(&row.state),
         parked: row.parked.as_deref().map(|reason| Parked { reason, detail: row.parked_reason.as_deref() }),
         created_at: rfc3339(row.created_at),
         updated_at: rfc3339(row.updated_at),
     }
 }
 
-fn asked(request: &Request) -> Asked<'_> {
-    match request {
-        Request::Payout(Payout { network, address, reference, .. }) => {
-            Asked::Payout { network: *network, address, reference: reference.as_deref() }
-        }
-        Request::Mint(Share { asset_id, asset_type, metadata, wallet, percent, .. }) => Asked::Mint {
-            network: request.network(),
-            asset_id,
-            asset_type: *asset_type,
-            asset_metadata: metadata,
-            investor_wallet: wallet,
-            fraction_owned: *percent,
-        },
-    }
-}
-
-/// The transaction's hash, and the reason that goes with the state.
-fn details(state: &State) -> (Option<&str>, Option<&str>) {
+/// The reason that goes with the state.
+fn reason(state: &State) -> Option<&str> {
     match state {
-        State::Accepted { tx_hash, .. } => (tx_hash.as_deref(), None),
-        State::Quarantined { difference, .. } => (None, Some(difference)),
-        State::Failed { reason } => (None, Some(reason)),
+        State::Quarantined { difference, .. } => Some(difference),
+        State::Failed { reason } | State::Returned { reason, .. } => Some(reason),
         State::Requested
         | State::Submitting { .. }
         | State::Retrying { .. }
         | State::InDoubt { .. }
-        | State::Settled { .. } => (None, None),
+        | State::Accepted { .. }
+        | State::Settled { .. } => None,
     }
 }
 

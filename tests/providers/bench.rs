@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use payfleet_core::address::Network;
 use payfleet_core::ids::AccountId;
+use payfleet_core::kinds::Request;
+use payfleet_core::kinds::payout::{Destination, Payout};
 use payfleet_core::provider::{Action, CallOutcome, Effect, Provider, Report};
 use payfleet_core::{Clock, Money, OperationId, OutcomeClass, ProviderKey, TenantId, Timestamp};
 use payfleet_providers::sandbox::{self, Options, Sandbox};
@@ -150,7 +152,7 @@ pub(crate) fn clients(url: &str, change: impl FnOnce(&mut heleket::Config)) -> C
     (heleket.allow_private, heleket.per_second) = (true, fast);
     heleket.payment_key = Some("sandbox-payment-key".into());
     change(&mut heleket);
-    let clients = Clients::new(Some(heleket), Some(trovotech_config(url))).unwrap();
+    let clients = Clients::new(Some(heleket), Some(trovotech_config(url)), None).unwrap();
     clients.with_tatum(tatum_config(url, "sandbox-api-key")).unwrap()
 }
 
@@ -192,11 +194,12 @@ pub(crate) fn key(provider: Provider, name: &str) -> ProviderKey {
 }
 
 pub(crate) fn payout(amount: &str) -> Effect {
-    Effect::Payout {
-        money: Money::parse_positive(amount, "USDT".parse().unwrap()).unwrap(),
+    let to = Destination::Crypto {
         network: Network::Tron,
         address: "TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm".to_owned(),
-    }
+    };
+    let money = Money::parse_positive(amount, "USDT".parse().unwrap()).unwrap();
+    Effect { asked: Request::Payout(Payout { money, to, reference: None }), on: None }
 }
 
 pub(crate) fn mint(percent: &str) -> Effect {
@@ -211,7 +214,7 @@ pub(crate) fn mint(percent: &str) -> Effect {
         "percent": percent,
         "invested": { "amount": "1250.50", "asset": "NGN" },
     });
-    Effect::Mint(serde_json::from_value(share).unwrap())
+    Effect { asked: Request::Mint(serde_json::from_value(share).unwrap()), on: None }
 }
 
 pub(crate) fn accepted(reply: Reply) -> Report {

@@ -21,12 +21,12 @@ async fn a_payout_goes_from_process_to_paid() {
     assert_eq!(report.tx_hash, None);
 
     bench.clock.advance_ms(SETTLE_MS / 2);
-    let polled = bench.client().poll(&report.provider_ref, None).await.unwrap();
+    let polled = bench.client().poll(&payout("1"), &report.provider_ref, None).await.unwrap();
     assert_eq!((polled.progress, polled.raw_status.as_str()), (Progress::Pending, "check"));
     assert!(polled.tx_hash.is_some(), "it is broadcast");
 
     bench.clock.advance_ms(SETTLE_MS / 2);
-    let polled = bench.client().poll(&report.provider_ref, None).await.unwrap();
+    let polled = bench.client().poll(&payout("1"), &report.provider_ref, None).await.unwrap();
     assert_eq!(polled.progress, Progress::Succeeded);
     let effects = bench.effects().await;
     assert_eq!(effects.len(), 1);
@@ -42,7 +42,7 @@ async fn a_payout_that_ends_badly_has_failed_only_once_it_is_final() {
     let report = accepted(bench.client().call(&payout("1"), &key(Provider::Heleket, "a")).await);
     assert_eq!(report.progress, Progress::Pending);
     bench.clock.advance_ms(SETTLE_MS);
-    let polled = bench.client().poll(&report.provider_ref, None).await.unwrap();
+    let polled = bench.client().poll(&payout("1"), &report.provider_ref, None).await.unwrap();
     assert_eq!(polled.progress, Progress::Failed { reason: "fail".to_owned() });
 }
 
@@ -71,7 +71,9 @@ async fn a_call_that_had_its_effect_and_no_answer_is_in_doubt_and_found_again() 
         let (effect, key) = (payout("3"), key(Provider::Heleket, name));
         let outcome = failed(bench.client().call(&effect, &key).await);
         assert_eq!(outcome, (OutcomeClass::Ambiguous, code.to_owned()));
-        let Finding::Found { report } = bench.client().look_up(&effect, &key).await else {
+        let Finding::Found { report } =
+            bench.client().look_up(&effect, &key, Timestamp::from_unix_ms(0)).await
+        else {
             panic!("{name}: it is there");
         };
         assert_eq!(report, accepted(bench.client().call(&effect, &key).await));
@@ -90,7 +92,7 @@ async fn a_call_that_never_had_its_effect_is_in_doubt_all_the_same() {
         let outcome = failed(bench.client().call(&effect, &key).await);
         assert_eq!(outcome, (OutcomeClass::Ambiguous, code.to_owned()));
         // Not found is no proof: it might still be on its way.
-        let finding = bench.client().look_up(&effect, &key).await;
+        let finding = bench.client().look_up(&effect, &key, Timestamp::from_unix_ms(0)).await;
         assert!(matches!(finding, Finding::StillUnknown { .. }), "{finding:?}");
     }
     assert_eq!(bench.effects().await.len(), 0);

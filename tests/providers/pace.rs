@@ -20,7 +20,7 @@ async fn the_most_calls_in_any_one_second_are_counted_by_class() {
     pay("b").await;
     bench.clock.advance_ms(500);
     pay("c").await;
-    bench.client().poll(&uuid, None).await.unwrap();
+    bench.client().poll(&payout("1"), &uuid, None).await.unwrap();
     bench.clock.advance_ms(500);
     pay("d").await;
     let most = json!({ "all": 4, "POST /v1/payout": 3, "POST /v1/payout/info": 1 });

@@ -14,7 +14,7 @@ async fn a_killed_sandbox_knows_every_payout_again() {
     let before = bench.effects().await;
     let bench = bench.restart().await;
     assert_eq!(bench.effects().await, before);
-    assert_eq!(bench.client().poll(&report.provider_ref, None).await.unwrap(), report);
+    assert_eq!(bench.client().poll(&payout("1"), &report.provider_ref, None).await.unwrap(), report);
     assert_eq!(accepted(bench.client().call(&payout("2"), &key).await), report);
     assert_eq!(bench.effects().await.len(), 1);
 }

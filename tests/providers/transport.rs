@@ -76,7 +76,7 @@ async fn every_bad_answer_has_its_class_for_an_effect_and_for_a_read() {
         bench.plan("/v1/payout/info", fault.clone()).await;
         let outcome = failed(bench.client().call(&payout("1"), &key(Provider::Heleket, "a")).await);
         assert_eq!(outcome, (effect, code.to_owned()), "an effect, {code}: {:.200}", fault.to_string());
-        let error = bench.client().poll("u", None).await.unwrap_err();
+        let error = bench.client().poll(&payout("1"), "u", None).await.unwrap_err();
         assert_eq!((error.class(), error.code()), (read, code), "a read: {:.200}", fault.to_string());
     }
     assert_eq!(bench.effects().await.len(), 0);
@@ -135,7 +135,7 @@ fn a_private_address_is_refused_unless_a_sandbox_is_asked_for() {
         let url = "https://169.254.169.254".to_owned();
         payfleet_providers::heleket::Config::new(url, "m".to_owned(), "canary-key".into())
     };
-    let error = Clients::new(Some(config()), None).unwrap_err();
+    let error = Clients::new(Some(config()), None, None).unwrap_err();
     assert!(error.to_string().contains("HELEKET_PROJECT_URL"), "{error}");
     assert!(!format!("{:?}", config()).contains("canary"));
 }

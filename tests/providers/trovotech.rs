@@ -15,7 +15,7 @@ async fn a_mint_is_settled_by_the_ledger_and_not_by_the_answer() {
     let report = accepted(bench.client().call(&mint("12.5"), &key).await);
     assert_eq!(report.progress, Progress::Pending);
     let hash = report.tx_hash.clone().unwrap();
-    let poll = async || bench.client().poll(&report.provider_ref, Some(&hash)).await.unwrap();
+    let poll = async || bench.client().poll(&mint("1"), &report.provider_ref, Some(&hash)).await.unwrap();
     assert_eq!(poll().await.progress, Progress::Pending, "it is not in the ledger yet");
     bench.clock.advance_ms(SETTLE_MS);
     let polled = poll().await;
@@ -31,7 +31,8 @@ async fn a_transaction_that_fails_in_the_ledger_has_failed() {
     bench.plan(MINT, json!({ "ends": "failed" })).await;
     let report = accepted(bench.client().call(&mint("1"), &key(Provider::TrovoTech, "a")).await);
     bench.clock.advance_ms(SETTLE_MS);
-    let polled = bench.client().poll(&report.provider_ref, report.tx_hash.as_deref()).await.unwrap();
+    let polled =
+        bench.client().poll(&mint("1"), &report.provider_ref, report.tx_hash.as_deref()).await.unwrap();
     assert!(matches!(polled.progress, Progress::Failed { .. }));
 }
 
@@ -40,10 +41,10 @@ async fn a_poll_without_a_transaction_finds_it_in_the_token_list() {
     let bench = Bench::start(Provider::TrovoTech).await;
     let report = accepted(bench.client().call(&mint("1"), &key(Provider::TrovoTech, "a")).await);
     bench.clock.advance_ms(SETTLE_MS);
-    let polled = bench.client().poll(&report.provider_ref, None).await.unwrap();
+    let polled = bench.client().poll(&mint("1"), &report.provider_ref, None).await.unwrap();
     assert_eq!(polled.progress, Progress::Succeeded);
     assert_eq!(polled.tx_hash, report.tx_hash);
-    let error = bench.client().poll("TKN_999999", None).await.unwrap_err();
+    let error = bench.client().poll(&mint("1"), "TKN_999999", None).await.unwrap_err();
     assert_eq!((error.class(), error.code()), (OutcomeClass::Retryable, "not_listed"));
 }
 
@@ -52,7 +53,7 @@ async fn a_listed_token_without_a_transaction_is_pending() {
     let bench = Bench::start(Provider::TrovoTech).await;
     for listed in [json!([{ "tokenId": "T" }]), json!([{ "tokenId": "T", "txHash": null }])] {
         bench.plan("/tokens/my", json!({ "body": listed })).await;
-        let polled = bench.client().poll("T", None).await.unwrap();
+        let polled = bench.client().poll(&mint("1"), "T", None).await.unwrap();
         assert_eq!((polled.progress, polled.tx_hash), (Progress::Pending, None));
     }
 }
@@ -76,7 +77,7 @@ async fn a_lost_answer_leaves_doubt_for_a_person_since_the_same_mint_twice_is_tw
         bench.plan(MINT, json!(fault)).await;
         let outcome = failed(bench.client().call(&effect, &key).await);
         assert_eq!(outcome, (OutcomeClass::Ambiguous, code.to_owned()));
-        let finding = bench.client().look_up(&effect, &key).await;
+        let finding = bench.client().look_up(&effect, &key, Timestamp::from_unix_ms(0)).await;
         assert!(matches!(finding, Finding::StillUnknown { .. }));
     }
     assert_eq!(bench.effects().await.len(), 2);

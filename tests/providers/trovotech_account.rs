@@ -1,9 +1,10 @@
 //! TrovoTech beyond mints: wallets, distributions, telemetry, our tokens; and one row for each way in
 //! which its documents let a call be refused.
 
+use payfleet_core::kinds::telemetry::Reading;
 use payfleet_core::provider::{Provider, UNAUTHORIZED};
 use payfleet_core::{Classify, Money, OutcomeClass};
-use payfleet_providers::trovotech::{Client, Event, Investor, Reading, Revenue, read_event};
+use payfleet_providers::trovotech::{Client, Event, Investor, Revenue, read_event};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use payfleet_core::job::Origin;
 use payfleet_core::kinds::reconcile::Reconcile;
-use payfleet_core::provider::Provider;
+use payfleet_core::provider::{Effect, Provider};
 use payfleet_core::{AccountId, Clock, OperationId};
 use payfleet_process::SystemClock;
 use payfleet_tests::world::World;
@@ -38,7 +38,8 @@ async fn a_run_over_records_that_agree_finds_nothing_and_says_so() {
 async fn a_payout_that_only_the_provider_knows_is_found() {
     let mut world = World::start().await;
     world.strangers = 1;
-    let client = payfleet_providers::Clients::new(Some(world.providers.heleket_config()), None).unwrap();
+    let client =
+        payfleet_providers::Clients::new(Some(world.providers.heleket_config()), None, None).unwrap();
     let stranger = payfleet_tests::store::payout("not ours");
     let key = payfleet_core::ProviderKey::derive(
         Provider::Heleket,
@@ -47,7 +48,11 @@ async fn a_payout_that_only_the_provider_knows_is_found() {
         payfleet_core::provider::Action::Payout,
         1,
     );
-    client.of(Provider::Heleket).unwrap().call(&stranger.request.effect(), &key).await;
+    client
+        .of(Provider::Heleket)
+        .unwrap()
+        .call(&Effect { asked: stranger.request.clone(), on: None }, &key)
+        .await;
     world.abandon_webhooks();
     reconcile(&world, Provider::Heleket).await;
     let run = world.store.runs(1).await.unwrap().remove(0);

@@ -2,7 +2,7 @@
 
 use payfleet_core::address::Network;
 use payfleet_core::kinds::mint::{AssetMetadata, AssetType, Share};
-use payfleet_core::kinds::payout::Payout;
+use payfleet_core::kinds::payout::{Destination, Payout};
 use payfleet_core::kinds::{NewOperation, Request};
 use payfleet_core::{AccountId, JobId, Money, OperationId, ProviderKey, TenantId};
 use payfleet_store::{AuditNews, Claim, ClaimRequest, Claimed, Finding, JobRef, NewIntent, Opened, Store};
@@ -25,7 +25,8 @@ pub fn payout(key: &str) -> NewOperation {
 /// A payout of `amount` USDT under `key`.
 pub fn payout_of(key: &str, amount: &str) -> NewOperation {
     let money = Money::parse_positive(amount, "USDT".parse().expect("an asset")).expect("an amount");
-    let payout = Payout { money, network: Network::Tron, address: ADDRESS.to_owned(), reference: None };
+    let to = Destination::Crypto { network: Network::Tron, address: ADDRESS.to_owned() };
+    let payout = Payout { money, to, reference: None };
     operation(key, Request::Payout(payout))
 }
 
@@ -83,7 +84,7 @@ async fn claim_with(store: &Store, id: OperationId, first: Option<&NewOperation>
 /// The first intent of a claimed operation.
 pub fn intent(claimed: &Claimed) -> NewIntent {
     let operation = &claimed.operation;
-    let (provider, action) = (operation.request.provider(), operation.request.effect().action());
+    let (provider, action) = (operation.request.provider(), operation.request.action());
     let key = ProviderKey::derive(provider, &operation.account, operation.id, action, 1);
     NewIntent {
         number: 1,
@@ -91,7 +92,7 @@ pub fn intent(claimed: &Claimed) -> NewIntent {
         reference: key.prefix(32).to_owned(),
         key,
         request_hash: operation.request.hash(),
-        reservation: operation.request.reservation(),
+        reservation: operation.reservation(),
     }
 }
 

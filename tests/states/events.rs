@@ -1,6 +1,7 @@
 //! Every event there is, in every case that `apply` tells apart: whose intent it speaks of, and what
 //! the provider says.
 
+use payfleet_core::Money;
 use payfleet_core::kinds::OperationKind;
 use payfleet_core::kinds::lifecycle::Event;
 use payfleet_core::outcome::OutcomeClass;
@@ -111,14 +112,27 @@ fn of_report(kind: OperationKind, event: impl Fn(Report) -> Event) -> Vec<Case> 
 }
 
 /// What a provider can say. What differs from what was asked depends on what a kind compares: both
-/// compare where it went.
+/// compare where it went or how much it was.
 fn reports(kind: OperationKind) -> Vec<(&'static str, Report)> {
     let failed = Progress::Failed { reason: "cancelled there".to_owned() };
     let differs = match kind {
         OperationKind::Payout => "another amount, network or address than asked",
+        OperationKind::Transfer | OperationKind::Refund => "another amount than asked",
+        OperationKind::Payment => "another amount than asked, or more of it",
         OperationKind::Mint => "another wallet than asked",
+        OperationKind::Wallet
+        | OperationKind::Telemetry
+        | OperationKind::Account
+        | OperationKind::AccountLink
+        | OperationKind::Customer
+        | OperationKind::PaymentMethod
+        | OperationKind::PaymentChange => "another amount or destination, which is not compared",
     };
-    let elsewhere = Report { destination: Some("elsewhere".to_owned()), ..report(Progress::Succeeded) };
+    let elsewhere = Report {
+        destination: Some("elsewhere".to_owned()),
+        money: Some(Money::parse_positive("99999", "USDT".parse().unwrap()).unwrap()),
+        ..report(Progress::Succeeded)
+    };
     let unrelated = Report { provider_ref: "ref-2".to_owned(), ..report(Progress::Succeeded) };
     vec![
         ("pending", report(Progress::Pending)),
@@ -131,14 +145,5 @@ fn reports(kind: OperationKind) -> Vec<(&'static str, Report)> {
 }
 
 fn report(progress: Progress) -> Report {
-    Report {
-        provider_ref: PROVIDER_REF.to_owned(),
-        progress,
-        raw_status: "raw".to_owned(),
-        money: None,
-        destination: None,
-        network: None,
-        tx_hash: None,
-        fee: None,
-    }
+    Report::of(PROVIDER_REF, progress, "raw")
 }

@@ -28,27 +28,30 @@ pub(crate) fn of_pairs(kind: OperationKind, pairs: &[Pair]) -> String {
          payfleet-tests --test states` renews it.\n\n",
         kind = kind.as_str()
     );
-    diagram(&mut page, pairs);
-    overview(&mut page, pairs);
+    let states = pairs::states_of(kind);
+    diagram(&mut page, &states, pairs);
+    overview(&mut page, &states, pairs);
     write!(page, "\n{LEGEND}").unwrap();
-    for state in pairs::states() {
+    for state in states {
         detail(&mut page, kind, &state, pairs);
     }
     page
 }
 
-fn diagram(page: &mut String, pairs: &[Pair]) {
+fn diagram(page: &mut String, states: &[State], pairs: &[Pair]) {
+    let names: Vec<&str> = states.iter().map(State::name).collect();
     page.push_str("```mermaid\nstateDiagram-v2\n    [*] --> requested\n");
-    for ((from, to), events) in pairs::edges(pairs) {
+    for ((from, to), events) in pairs::edges(pairs).into_iter().filter(|((from, _), _)| names.contains(from))
+    {
         writeln!(page, "    {from} --> {to}: {}", events.join(", ")).unwrap();
     }
-    for state in pairs::states().iter().filter(|state| state.is_final()) {
+    for state in states.iter().filter(|state| state.is_final()) {
         writeln!(page, "    {} --> [*]", state.name()).unwrap();
     }
     page.push_str("```\n\n");
 }
 
-fn overview(page: &mut String, pairs: &[Pair]) {
+fn overview(page: &mut String, states: &[State], pairs: &[Pair]) {
     page.push_str("Where each event can lead from each state (`·`: it stays as it is):\n\n| state |");
     for name in NAMES {
         write!(page, " `{name}` |").unwrap();
@@ -56,7 +59,7 @@ fn overview(page: &mut String, pairs: &[Pair]) {
     page.push_str("\n|---|");
     page.push_str(&"---|".repeat(NAMES.len()));
     page.push('\n');
-    for state in pairs::states() {
+    for state in states {
         write!(page, "| **{}** |", state.name()).unwrap();
         for name in NAMES {
             write!(page, " {} |", cell(pairs, state.name(), name)).unwrap();

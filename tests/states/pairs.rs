@@ -1,14 +1,20 @@
 //! Every (state, event) pair with what `apply` makes of it: the data behind a page.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use payfleet_core::Money;
-use payfleet_core::address::Network;
 use payfleet_core::ids::{AccountId, OperationId, TenantId};
+use payfleet_core::kinds::account::{Account, AccountLink};
+use payfleet_core::kinds::collect::{
+    Capture, Change, Customer, MethodChange, Payment, PaymentChange, PaymentMethod, Refund,
+};
 use payfleet_core::kinds::lifecycle::{Operation, Outcome, Plan, State};
 use payfleet_core::kinds::mint::{AssetMetadata, AssetType, Percent, Share};
-use payfleet_core::kinds::payout::Payout;
-use payfleet_core::kinds::{OperationKind, Request};
+use payfleet_core::kinds::payout::{Destination, Payout, Speed};
+use payfleet_core::kinds::telemetry::Telemetry;
+use payfleet_core::kinds::transfer::Transfer;
+use payfleet_core::kinds::wallet::Wallet;
+use payfleet_core::kinds::{OperationKind, Request, Standing};
 
 use crate::events::{self, Case, OPEN, PROVIDER_REF, When};
 
@@ -39,19 +45,40 @@ pub(crate) struct Pair {
     pub(crate) step: Step,
 }
 
-/// Every state, in the order of a payment's life. The match stops compiling when one is added.
+/// The states that `kind` can come into, in the order of a payment's life.
+pub(crate) fn states_of(kind: OperationKind) -> Vec<State> {
+    let edges = edges(&all(kind));
+    let mut reached = BTreeSet::from([State::Requested.name()]);
+    while let Some((_, to)) = edges.keys().find(|(from, to)| reached.contains(from) && !reached.contains(to))
+    {
+        reached.insert(to);
+    }
+    states().into_iter().filter(|state| reached.contains(state.name())).collect()
+}
+
+/// Every state there is. The match stops compiling when one is added.
 pub(crate) fn states() -> Vec<State> {
     let provider_ref = || PROVIDER_REF.to_owned();
     let after = |state: &State| match state {
         State::Requested => Some(State::Submitting { intent: OPEN }),
         State::Submitting { .. } => Some(State::Retrying { intent: OPEN }),
         State::Retrying { .. } => Some(State::InDoubt { intent: OPEN }),
-        State::InDoubt { .. } => Some(State::Accepted { provider_ref: provider_ref(), tx_hash: None }),
+        State::InDoubt { .. } => {
+            Some(State::Accepted { provider_ref: provider_ref(), tx_hash: None, facts: BTreeMap::new() })
+        }
         State::Accepted { .. } => {
             Some(State::Quarantined { provider_ref: provider_ref(), difference: "amount".to_owned() })
         }
-        State::Quarantined { .. } => Some(State::Settled { provider_ref: provider_ref() }),
-        State::Settled { .. } => Some(State::Failed { reason: "refused".to_owned() }),
+        State::Quarantined { .. } => Some(State::Settled {
+            provider_ref: provider_ref(),
+            tx_hash: None,
+            moved: None,
+            facts: BTreeMap::new(),
+        }),
+        State::Settled { .. } => {
+            Some(State::Returned { provider_ref: provider_ref(), reason: "account_closed".to_owned() })
+        }
+        State::Returned { .. } => Some(State::Failed { reason: "refused".to_owned() }),
         State::Failed { .. } => None,
     };
     std::iter::successors(Some(State::Requested), after).collect()
@@ -64,6 +91,8 @@ pub(crate) fn plan(kind: OperationKind, state: &State) -> &'static str {
         Plan::Again { .. } => "call again under the same intent and key",
         Plan::Resolve { .. } => "find out what became of the open intent, before anything else",
         Plan::Confirm => "ask the provider until it says something final",
+        Plan::Wait { .. } => "wait until what it builds on has come far enough",
+        Plan::Refuse { .. } => "our own rules forbid it: fail",
         Plan::Park { .. } => "park: only a person can go on",
         Plan::Rest => "nothing is left to do",
     }
@@ -117,7 +146,23 @@ fn also(outcome: &Outcome) -> Vec<&'static str> {
 fn operation(kind: OperationKind, state: State) -> Operation {
     let tenant = TenantId::default();
     let id = OperationId::derive(&tenant, kind.endpoint(), "key");
-    Operation { id, tenant, account: AccountId::default(), request: request(kind), state }
+    let request = request(kind);
+    let subject = request.subject().map(|subject| Standing {
+        kind: subject.kind,
+        tenant: tenant.clone(),
+        state: State::Settled {
+            provider_ref: "subject-1".to_owned(),
+            tx_hash: None,
+            moved: request.money(),
+            facts: BTreeMap::new(),
+        },
+    });
+    Operation { id, tenant, account: AccountId::default(), request, subject, state }
+}
+
+/// What every operation here builds on.
+fn subject() -> OperationId {
+    OperationId::derive(&TenantId::default(), "/v1/subjects", "key")
 }
 
 fn request(kind: OperationKind) -> Request {
@@ -125,10 +170,43 @@ fn request(kind: OperationKind) -> Request {
     match kind {
         OperationKind::Payout => Request::Payout(Payout {
             money,
-            network: Network::Tron,
-            address: "address".to_owned(),
+            to: Destination::Bank { account: subject(), speed: Speed::Standard },
             reference: None,
         }),
+        OperationKind::Transfer => Request::Transfer(Transfer { money, account: subject(), group: None }),
+        OperationKind::Wallet => Request::Wallet(Wallet {
+            email: "investor@example.test".to_owned(),
+            name: "name".to_owned(),
+            kyc_verified: true,
+        }),
+        OperationKind::Telemetry => Request::Telemetry(Telemetry { readings: Vec::new() }),
+        OperationKind::Account => {
+            Request::Account(Account { country: "US".to_owned(), email: "owner@example.test".to_owned() })
+        }
+        OperationKind::AccountLink => Request::AccountLink(AccountLink {
+            account: subject(),
+            refresh_url: "https://example.test/refresh".to_owned(),
+            return_url: "https://example.test/return".to_owned(),
+        }),
+        OperationKind::Customer => {
+            Request::Customer(Customer { email: "payer@example.test".to_owned(), name: None })
+        }
+        OperationKind::PaymentMethod => Request::PaymentMethod(PaymentMethod {
+            customer: subject(),
+            payment_method: "pm_1".to_owned(),
+            change: MethodChange::Attach,
+        }),
+        OperationKind::Payment => Request::Payment(Payment {
+            money,
+            customer: None,
+            payment_method: None,
+            capture: Capture::Automatic,
+            description: None,
+        }),
+        OperationKind::PaymentChange => {
+            Request::PaymentChange(PaymentChange { payment: subject(), change: Change::Cancel })
+        }
+        OperationKind::Refund => Request::Refund(Refund { payment: subject(), money, reason: None }),
         OperationKind::Mint => Request::Mint(Share {
             asset_id: "asset".to_owned(),
             asset_type: AssetType::Battery,

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use std::collections::BTreeMap;
+
 use payfleet_core::ids::RequestHash;
 use payfleet_core::kinds::lifecycle::{Event, State};
 use payfleet_core::kinds::reconcile::{Difference, Found, Reconcile};
@@ -172,21 +174,21 @@ const DAMAGES: [Damage; 36] = [
     damage(
         Check::Reservation,
         "operation {minted}",
-        "DELETE FROM share_reservations WHERE operation_id = '{minted}'",
+        "DELETE FROM reservations WHERE operation_id = '{minted}'",
     ),
     damage(
         Check::Reservation,
         "operation {refused}",
-        "UPDATE share_reservations SET released_at = NULL WHERE operation_id = '{refused}'",
+        "UPDATE reservations SET released_at = NULL WHERE operation_id = '{refused}'",
     ),
     damage(
         Check::Reservation,
         "operation {minted}",
-        "UPDATE share_reservations SET percent = 1 WHERE operation_id = '{minted}'",
+        "UPDATE reservations SET amount = 1 WHERE operation_id = '{minted}'",
     ),
-    damage(Check::AssetShare, "asset bus-1", "UPDATE asset_shares SET reserved = 10"),
+    damage(Check::Pool, "pool share:bus-1", "UPDATE pools SET reserved = 10"),
     damage(
-        Check::AssetShare,
+        Check::Pool,
         "account shares:issued:default",
         "UPDATE postings SET amount = amount * 3 WHERE unit = 'share:bus-1'",
     ),
@@ -209,8 +211,8 @@ const TABLES: [&str; 12] = [
     "operations",
     "intents",
     "inbox",
-    "asset_shares",
-    "share_reservations",
+    "pools",
+    "reservations",
     "operation_history",
     "intent_attempts",
     "movements",
@@ -362,6 +364,7 @@ fn report(provider_ref: &str, progress: Progress) -> Report {
         network: None,
         tx_hash: None,
         fee: None,
+        facts: BTreeMap::new(),
     }
 }
 

@@ -8,16 +8,7 @@ use payfleet_store::{Claim, ClaimRequest, Delivered, Next, StoreError};
 use payfleet_tests::store::{audit, claim, claim_again, intent, job, mint, open, payout, payout_of, store};
 
 fn report(provider_ref: &str, progress: Progress) -> Report {
-    Report {
-        provider_ref: provider_ref.to_owned(),
-        progress,
-        raw_status: "raw".to_owned(),
-        money: None,
-        destination: None,
-        network: None,
-        tx_hash: None,
-        fee: None,
-    }
+    Report::of(provider_ref, progress, "raw")
 }
 
 fn accepted(provider_ref: &str) -> CallOutcome {

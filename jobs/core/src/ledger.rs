@@ -64,6 +64,20 @@ impl Movement {
         Ok(Self { event: event.to_owned(), postings })
     }
 
+    /// The same the other way round, recording `event`.
+    #[must_use]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "negating a Decimal flips its sign and cannot overflow"
+    )]
+    pub fn reversed(mut self, event: &str) -> Self {
+        event.clone_into(&mut self.event);
+        for posting in &mut self.postings {
+            posting.amount = -posting.amount;
+        }
+        self
+    }
+
     /// The event it records, unique within its operation: `settled`, `returned`.
     #[must_use]
     pub fn event(&self) -> &str {

@@ -1,6 +1,7 @@
 //! What we ask of providers and what they answer, in words of our own. Each provider's folder maps
 //! its wire types to these; nothing else in the house knows a provider's field names.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,8 +9,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::Money;
-use crate::address::Network;
-use crate::kinds::mint;
+use crate::kinds::Request;
 use crate::outcome::OutcomeClass;
 
 /// The four providers.
@@ -67,8 +67,34 @@ impl FromStr for Provider {
 pub enum Action {
     /// Pay a beneficiary.
     Payout,
+    /// Move money to a connected account.
+    Transfer,
     /// Mint a share of an asset.
     Mint,
+    /// Make a custodial wallet.
+    Wallet,
+    /// Send readings on.
+    Telemetry,
+    /// Make a connected account.
+    Account,
+    /// Make a link to an account's onboarding.
+    AccountLink,
+    /// Make a customer.
+    Customer,
+    /// Keep what a customer pays with.
+    PaymentMethodAttach,
+    /// Let go what a customer pays with.
+    PaymentMethodDetach,
+    /// Make a payment.
+    Payment,
+    /// Try to pay.
+    PaymentConfirm,
+    /// Take what was authorized.
+    PaymentCapture,
+    /// Give a payment up.
+    PaymentCancel,
+    /// Give money back.
+    Refund,
 }
 
 impl Action {
@@ -77,36 +103,40 @@ impl Action {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Payout => "payout",
+            Self::Transfer => "transfer",
             Self::Mint => "mint",
+            Self::Wallet => "wallet",
+            Self::Telemetry => "telemetry",
+            Self::Account => "account",
+            Self::AccountLink => "account_link",
+            Self::Customer => "customer",
+            Self::PaymentMethodAttach => "payment_method_attach",
+            Self::PaymentMethodDetach => "payment_method_detach",
+            Self::Payment => "payment",
+            Self::PaymentConfirm => "payment_confirm",
+            Self::PaymentCapture => "payment_capture",
+            Self::PaymentCancel => "payment_cancel",
+            Self::Refund => "refund",
         }
     }
 }
 
-/// A money-moving call, as the executor hands it to a provider's client.
+/// A call, as the executor hands it to a provider's client: what was asked, and the object there that
+/// it is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "action", rename_all = "snake_case")]
-pub enum Effect {
-    /// Pay `money` to `address` on `network`.
-    Payout {
-        /// How much of what.
-        money: Money,
-        /// On which chain.
-        network: Network,
-        /// To whom.
-        address: String,
-    },
-    /// Mint a share of an asset to an investor.
-    Mint(mint::Share),
+pub struct Effect {
+    /// What was asked.
+    pub asked: Request,
+    /// The provider's id of the request's subject, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<String>,
 }
 
 impl Effect {
     /// The action, which is part of the intent's key.
     #[must_use]
-    pub const fn action(&self) -> Action {
-        match self {
-            Self::Payout { .. } => Action::Payout,
-            Self::Mint(_) => Action::Mint,
-        }
+    pub fn action(&self) -> Action {
+        self.asked.action()
     }
 }
 
@@ -120,6 +150,8 @@ pub enum DoubtPolicy {
     },
     /// Ask what became of it by our reference.
     LookUp,
+    /// The provider makes the same thing of it however often it is sent: send it again.
+    Repeat,
     /// The provider offers neither key nor look-up: a person decides, with evidence.
     Operator,
 }
@@ -165,6 +197,28 @@ pub struct Report {
     /// The provider's fee in the asset of the effect, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fee: Option<Decimal>,
+    /// What the client needs to go on, by our names: a wallet's `address`, a link's `url`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, String>,
+}
+
+impl Report {
+    /// That `provider_ref` has come as far as `progress`, in the provider's word `raw_status`, and
+    /// nothing else.
+    #[must_use]
+    pub fn of(provider_ref: impl Into<String>, progress: Progress, raw_status: impl Into<String>) -> Self {
+        Self {
+            provider_ref: provider_ref.into(),
+            progress,
+            raw_status: raw_status.into(),
+            money: None,
+            destination: None,
+            network: None,
+            tx_hash: None,
+            fee: None,
+            facts: BTreeMap::new(),
+        }
+    }
 }
 
 /// The code of a [`CallOutcome::Failed`] whose provider refuses our credentials or permissions. The
@@ -194,6 +248,10 @@ pub enum CallOutcome {
 /// What a probe of an open intent found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "finding", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and a Box would be on every way in and out"
+)]
 pub enum Finding {
     /// It happened.
     Found {

@@ -7,7 +7,7 @@ use payfleet_core::{OutcomeClass, ProviderKey, Timestamp};
 
 pub use crate::egress::ConfigError;
 pub use crate::failure::ProviderError;
-use crate::{heleket, trovotech};
+use crate::{heleket, stripe, trovotech};
 
 /// A client of one provider.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub enum Client {
     Heleket(heleket::Client),
     /// See [`trovotech::Client`].
     TrovoTech(trovotech::Client),
+    /// See [`stripe::Client`].
+    Stripe(stripe::Client),
 }
 
 /// How one call of an effect ended.
@@ -49,6 +51,7 @@ impl Client {
         match self {
             Self::Heleket(_) => heleket::Client::doubt(action),
             Self::TrovoTech(_) => trovotech::Client::doubt(action),
+            Self::Stripe(_) => stripe::Client::doubt(action),
         }
     }
 
@@ -57,25 +60,34 @@ impl Client {
         match self {
             Self::Heleket(client) => client.call(effect, key).await,
             Self::TrovoTech(client) => client.call(effect, key).await,
+            Self::Stripe(client) => client.call(effect, key).await,
         }
     }
 
-    /// Asks what became of a call, by our reference. Changes nothing there.
-    pub async fn look_up(&self, effect: &Effect, key: &ProviderKey) -> Finding {
+    /// Asks what became of a call whose intent was opened at `opened`, by our reference. Changes nothing
+    /// there.
+    pub async fn look_up(&self, effect: &Effect, key: &ProviderKey, opened: Timestamp) -> Finding {
         match self {
             Self::Heleket(client) => client.look_up(effect, key).await,
             Self::TrovoTech(_) => trovotech::Client::look_up(),
+            Self::Stripe(client) => client.look_up(effect, key, opened).await,
         }
     }
 
-    /// Asks how far an accepted effect has come, by the provider's id (and the transaction, where known).
+    /// Asks how far an accepted `effect` has come, by the provider's id (and the transaction, where known).
     ///
     /// # Errors
     /// [`ProviderError`] where there is no answer that says so.
-    pub async fn poll(&self, provider_ref: &str, tx_hash: Option<&str>) -> Result<Report, ProviderError> {
+    pub async fn poll(
+        &self,
+        effect: &Effect,
+        provider_ref: &str,
+        tx_hash: Option<&str>,
+    ) -> Result<Report, ProviderError> {
         match self {
             Self::Heleket(client) => client.poll(provider_ref).await,
             Self::TrovoTech(client) => client.poll(provider_ref, tx_hash).await,
+            Self::Stripe(client) => client.poll(effect, provider_ref).await,
         }
     }
 
@@ -87,6 +99,7 @@ impl Client {
         match self {
             Self::Heleket(client) => client.list(from, to).await,
             Self::TrovoTech(client) => client.list(from, to).await,
+            Self::Stripe(client) => client.list(from, to).await,
         }
     }
 
@@ -96,6 +109,7 @@ impl Client {
         match self {
             Self::Heleket(_) => heleket::Client::reference(key),
             Self::TrovoTech(_) => trovotech::Client::reference(key),
+            Self::Stripe(_) => stripe::Client::reference(key),
         }
     }
 }
@@ -114,8 +128,8 @@ mod tests {
         fn is_send<T: Send>(_: &T) {}
         fn check(client: &Client, effect: &Effect, key: &ProviderKey) {
             is_send(&client.call(effect, key));
-            is_send(&client.look_up(effect, key));
-            is_send(&client.poll("", None));
+            is_send(&client.look_up(effect, key, Timestamp::from_unix_ms(0)));
+            is_send(&client.poll(effect, "", None));
             is_send(&client.list(Timestamp::from_unix_ms(0), Timestamp::from_unix_ms(1)));
         }
         // Compiling is the test.

@@ -11,7 +11,7 @@ pub struct Clients {
     heleket: Option<Client>,
     trovotech: Option<Client>,
     tatum: Option<tatum::Client>,
-    stripe: Option<stripe::Client>,
+    stripe: Option<Client>,
 }
 
 impl Clients {
@@ -22,12 +22,13 @@ impl Clients {
     pub fn new(
         heleket: Option<heleket::Config>,
         trovotech: Option<trovotech::Config>,
+        stripe: Option<&stripe::Config>,
     ) -> Result<Self, ConfigError> {
         Ok(Self {
             heleket: heleket.map(heleket::Client::new).transpose()?.map(Client::Heleket),
             trovotech: trovotech.map(trovotech::Client::new).transpose()?.map(Client::TrovoTech),
             tatum: None,
-            stripe: None,
+            stripe: stripe.map(stripe::Client::new).transpose()?.map(Client::Stripe),
         })
     }
 
@@ -58,18 +59,10 @@ impl Clients {
         if let Some(Client::TrovoTech(client)) = &self.trovotech { Some(client) } else { None }
     }
 
-    /// With a client of Stripe's, which has operations of its own.
-    ///
-    /// # Errors
-    /// [`ConfigError`], which names the setting.
-    pub fn with_stripe(self, config: &stripe::Config) -> Result<Self, ConfigError> {
-        Ok(Self { stripe: Some(stripe::Client::new(config)?), ..self })
-    }
-
-    /// Stripe's client.
+    /// Stripe's client, for what only Stripe offers.
     #[must_use]
     pub fn stripe(&self) -> Option<&stripe::Client> {
-        self.stripe.as_ref()
+        if let Some(Client::Stripe(client)) = &self.stripe { Some(client) } else { None }
     }
 
     /// The client of `provider`, where one is configured and there is anything to call.
@@ -78,8 +71,9 @@ impl Clients {
         match provider {
             Provider::Heleket => self.heleket.as_ref(),
             Provider::TrovoTech => self.trovotech.as_ref(),
-            // Their events are taken; nothing is called there yet.
-            Provider::Stripe | Provider::Tatum => None,
+            Provider::Stripe => self.stripe.as_ref(),
+            // It has no effects: what comes in there is somebody else's doing.
+            Provider::Tatum => None,
         }
     }
 }

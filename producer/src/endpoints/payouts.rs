@@ -5,7 +5,7 @@ use axum::response::Response;
 use payfleet_core::Asset;
 use payfleet_core::address::Network;
 use payfleet_core::kinds::Request;
-use payfleet_core::kinds::payout::Payout;
+use payfleet_core::kinds::payout::{Destination, Payout};
 use utoipa::ToSchema;
 
 use crate::auth::Caller;
@@ -77,7 +77,11 @@ fn read(fields: &mut Fields) -> Option<Payout> {
     {
         fields.refuse("address", error);
     }
-    Some(Payout { money: money?, network: network?, address: address?, reference })
+    Some(Payout {
+        money: money?,
+        to: Destination::Crypto { network: network?, address: address? },
+        reference,
+    })
 }
 
 #[cfg(test)]
@@ -99,7 +103,7 @@ mod tests {
     fn a_payout_is_read_as_it_was_asked() {
         let payout = parse(GOOD).unwrap();
         assert_eq!(payout.money, Money::parse_positive("15.5", "USDT".parse().unwrap()).unwrap());
-        assert_eq!(payout.network, Network::Tron);
+        assert!(matches!(payout.to, Destination::Crypto { network: Network::Tron, .. }));
         assert_eq!(payout.reference.as_deref(), Some("order 7"));
     }
 

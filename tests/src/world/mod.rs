@@ -179,6 +179,7 @@ impl World {
             confirm_interval: Some(Duration::from_millis(100)),
             heleket: Some(self.providers.heleket_config()),
             trovotech: Some(self.providers.trovotech_config()),
+            stripe: Some(self.providers.stripe_config()),
         }
     }
 

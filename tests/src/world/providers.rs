@@ -6,7 +6,7 @@ use std::sync::Arc;
 use payfleet_process::SystemClock;
 use payfleet_providers::sandbox::{self, Options, Sandbox};
 use payfleet_providers::webhook::Secrets;
-use payfleet_providers::{heleket, trovotech};
+use payfleet_providers::{heleket, stripe, trovotech};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -90,6 +90,15 @@ impl Providers {
         config
     }
 
+    /// How a worker reaches Stripe's sandbox.
+    pub fn stripe_config(&self) -> stripe::Config {
+        let mut config = stripe::Config::new(API_KEY.into());
+        config.base_url = self.stripe.url();
+        config.allow_private = true;
+        config.timeout = std::time::Duration::from_secs(2);
+        config
+    }
+
     /// The same as environment variables, for a worker that is a process.
     pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -101,6 +110,8 @@ impl Providers {
             ("TROVOTECH_API_KEY", API_KEY.to_owned()),
             ("TROVOTECH_ISSUER_ID", "issuer-1".to_owned()),
             ("BANTU_EXPANSION_URL", self.trovotech.url()),
+            ("STRIPE_BASE_URL", self.stripe.url()),
+            ("STRIPE_SECRET_KEY", API_KEY.to_owned()),
         ]
     }
 

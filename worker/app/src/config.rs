@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use payfleet_core::kinds::JobKind;
 use payfleet_process::Settings;
-use payfleet_providers::{Clients, heleket, trovotech};
+use payfleet_providers::{Clients, heleket, stripe, trovotech};
 use payfleet_queue::{Config as QueueConfig, Queue};
 use payfleet_store::check_database_url;
 
@@ -31,6 +31,8 @@ Environment:
   TROVOTECH_BASE_URL     https://api.trovotech.io/v1; unset: this worker cannot mint
   TROVOTECH_API_KEY, TROVOTECH_ISSUER_ID, TROVOTECH_TIMEOUT_MS
   BANTU_EXPANSION_URL    https://expansion.bantu.network
+  STRIPE_SECRET_KEY      sk_test_... or sk_live_...; unset: this worker cannot call Stripe
+  STRIPE_BASE_URL        default https://api.stripe.com
   LOG (filter, default info), LOG_FORMAT (json or pretty), OTEL_EXPORTER_OTLP_ENDPOINT
 
 Examples:
@@ -60,6 +62,8 @@ pub struct Config {
     pub heleket: Option<heleket::Config>,
     /// TrovoTech, if this worker may mint.
     pub trovotech: Option<trovotech::Config>,
+    /// Stripe, if this worker may call it.
+    pub stripe: Option<stripe::Config>,
 }
 
 impl Config {
@@ -97,8 +101,9 @@ impl Config {
         let allow_private = settings.flag("ALLOW_PRIVATE_HOSTS", false);
         let heleket = read_heleket(settings, allow_private);
         let trovotech = read_trovotech(settings, allow_private);
-        if let Err(error) = Clients::new(heleket.clone(), trovotech.clone()) {
-            settings.mistake("HELEKET_PROJECT_URL, TROVOTECH_BASE_URL", error.to_string());
+        let stripe = read_stripe(settings, allow_private);
+        if let Err(error) = Clients::new(heleket.clone(), trovotech.clone(), stripe.as_ref()) {
+            settings.mistake("HELEKET_PROJECT_URL, TROVOTECH_BASE_URL, STRIPE_BASE_URL", error.to_string());
         }
         let mut queue = QueueConfig::new(redis_url?);
         queue.prefix = prefix;
@@ -118,6 +123,7 @@ impl Config {
             confirm_interval,
             heleket,
             trovotech,
+            stripe,
         })
     }
 }
@@ -168,6 +174,20 @@ fn read_trovotech(settings: &mut Settings, allow_private: bool) -> Option<trovot
     let expansion_url = settings.required::<String>("BANTU_EXPANSION_URL", hint);
     let mut config = trovotech::Config::new(base_url, api_key?, issuer_id?, expansion_url?);
     config.timeout = timeout;
+    config.allow_private = allow_private;
+    Some(config)
+}
+
+fn read_stripe(settings: &mut Settings, allow_private: bool) -> Option<stripe::Config> {
+    let base_url = settings.optional::<String>("STRIPE_BASE_URL");
+    let secret_key = settings.secret("STRIPE_SECRET_KEY");
+    if base_url.is_some() && secret_key.is_none() {
+        settings.mistake("STRIPE_SECRET_KEY", "is not set, but STRIPE_BASE_URL is: set both, or neither");
+    }
+    let mut config = stripe::Config::new(secret_key?);
+    if let Some(base_url) = base_url {
+        config.base_url = base_url;
+    }
     config.allow_private = allow_private;
     Some(config)
 }

@@ -50,7 +50,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let store = Store::connect_lazy(&config.database_url, config.database_connections)?;
     refuse_unsafe(&queue).await?;
     let providers = configured(&config);
-    let clients = Arc::new(Clients::new(config.heleket.clone(), config.trovotech.clone())?);
+    let clients =
+        Arc::new(Clients::new(config.heleket.clone(), config.trovotech.clone(), config.stripe.as_ref())?);
     let executor = Executor::new(store.clone(), clients.clone(), &config.name, config.confirm_interval);
     let handlers = Handlers::new(executor, store.clone(), clients, config.confirm_interval);
 

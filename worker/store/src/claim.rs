@@ -2,11 +2,11 @@
 //! waits in its inbox; and turn an intent that somebody left open into doubt. One transaction.
 
 use payfleet_core::kinds::lifecycle::{Event, Operation, State};
-use payfleet_core::kinds::{NewOperation, OperationKind};
-use payfleet_core::{OperationId, ProviderKey};
+use payfleet_core::kinds::{NewOperation, OperationKind, Standing};
+use payfleet_core::{OperationId, ProviderKey, Timestamp};
 use sqlx::PgConnection;
 
-use crate::operation_row::{OperationRow, json, to_json};
+use crate::operation_row::{OperationRow, json, kind, tenant, to_json};
 use crate::record::Next;
 use crate::write::{Cursor, JobRef, apply_event, note, save_operation};
 use crate::{Store, StoreError};
@@ -74,6 +74,8 @@ pub struct OpenIntent {
     pub key: ProviderKey,
     /// How long ago it was opened, in milliseconds by Postgres' clock.
     pub age_ms: i64,
+    /// When it was opened, by Postgres' clock; `None`: a moment ago, by us.
+    pub opened_at: Option<Timestamp>,
     /// Calls made.
     pub attempts: i32,
     /// Probes made.
@@ -109,6 +111,7 @@ async fn claim(connection: &mut PgConnection, request: &ClaimRequest<'_>) -> Res
         return Ok(Claim::Conflict);
     }
     let mut operation = Operation::try_from(row.operation)?;
+    operation.subject = subject_of(connection, &operation).await?;
     let held = row.version;
     let mut cursor = Cursor::at(held.saturating_add(1));
     let before = operation.state.clone();
@@ -171,6 +174,7 @@ pub(crate) const fn resolved(state: &State) -> bool {
         | State::Accepted { .. }
         | State::Quarantined { .. }
         | State::Settled { .. }
+        | State::Returned { .. }
         | State::Failed { .. } => true,
     }
 }
@@ -185,8 +189,8 @@ async fn insert(
     sqlx::query!(
         "/* operation_insert */ INSERT INTO operations
              (id, tenant, kind, idempotency_key, request_hash, request, provider, account, state, state_data,
-              version, next_wake_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, now())
+              subject_id, version, next_wake_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, now())
          ON CONFLICT DO NOTHING",
         id.as_uuid(),
         first.tenant.as_str(),
@@ -198,10 +202,32 @@ async fn insert(
         first.account.as_str(),
         State::Requested.name(),
         to_json(&State::Requested),
+        first.request.subject().map(|subject| subject.operation.as_uuid()),
     )
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// How far what the operation builds on has come, where it has a row. Not locked: it only ever comes
+/// further, and the next claim looks again.
+async fn subject_of(
+    connection: &mut PgConnection,
+    operation: &Operation,
+) -> Result<Option<Standing>, StoreError> {
+    let Some(subject) = operation.request.subject() else { return Ok(None) };
+    let id = subject.operation;
+    let row = sqlx::query!(
+        "/* operation_subject */ SELECT kind, tenant, state_data FROM operations WHERE id = $1",
+        id.as_uuid(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| {
+        let state = json::<State>("state_data", &id, row.state_data)?;
+        Ok(Standing { kind: kind(&id, &row.kind)?, tenant: tenant(&id, row.tenant)?, state })
+    })
+    .transpose()
 }
 
 async fn lock(connection: &mut PgConnection, id: OperationId) -> Result<Option<LockedRow>, StoreError> {
@@ -291,6 +317,7 @@ async fn open_intent(
             number: row.number,
             key: json("intents.provider_key", &id, row.provider_key.into())?,
             age_ms: i64::try_from(age.whole_milliseconds()).unwrap_or(i64::MAX),
+            opened_at: Some(row.opened_at.into()),
             attempts: row.attempts,
             probes: row.probes,
         })

@@ -85,6 +85,7 @@ impl Store {
                 key: intent.key.clone(),
                 age_ms: known.as_ref().map_or(0, |known| known.age_ms),
                 attempts: known.as_ref().map_or(0, |known| known.attempts).saturating_add(1),
+                opened_at: known.as_ref().and_then(|known| known.opened_at),
                 probes: known.map_or(0, |known| known.probes),
             });
         }
@@ -159,7 +160,7 @@ async fn open(connection: &mut PgConnection, opening: &Opening<'_>) -> Result<Op
     Ok(Opened::Open)
 }
 
-/// Sets the share aside, once per operation. The row of the asset serialises its mints.
+/// Sets it aside, once per operation. The pool's row serialises those who draw on it.
 async fn reserve(
     connection: &mut PgConnection,
     opening: &Opening<'_>,
@@ -168,19 +169,20 @@ async fn reserve(
     let operation = &opening.claimed.operation;
     let (tenant, provider, account) =
         (operation.tenant.as_str(), operation.request.provider().as_str(), operation.account.as_str());
-    let asset_id = reservation.asset_id.as_str();
+    let pool = reservation.pool.as_str();
     sqlx::query!(
-        "/* asset_ensure */ INSERT INTO asset_shares (tenant, provider, account, asset_id)
-         VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        "/* pool_ensure */ INSERT INTO pools (tenant, provider, account, pool, whole)
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
         tenant,
         provider,
         account,
-        asset_id,
+        pool,
+        reservation.whole,
     )
     .execute(&mut *connection)
     .await?;
     let held = sqlx::query_scalar!(
-        "/* reservation_held */ SELECT true AS \"held!\" FROM share_reservations
+        "/* reservation_held */ SELECT true AS \"held!\" FROM reservations
          WHERE operation_id = $1 AND released_at IS NULL",
         operation.id.as_uuid(),
     )
@@ -190,13 +192,13 @@ async fn reserve(
         return Ok(true);
     }
     let taken = sqlx::query!(
-        "/* asset_take */ UPDATE asset_shares SET reserved = reserved + $5
-         WHERE tenant = $1 AND provider = $2 AND account = $3 AND asset_id = $4 AND reserved + $5 <= 100",
+        "/* pool_take */ UPDATE pools SET reserved = reserved + $5
+         WHERE tenant = $1 AND provider = $2 AND account = $3 AND pool = $4 AND reserved + $5 <= whole",
         tenant,
         provider,
         account,
-        asset_id,
-        reservation.percent,
+        pool,
+        reservation.amount,
     )
     .execute(&mut *connection)
     .await?
@@ -205,15 +207,15 @@ async fn reserve(
         return Ok(false);
     }
     sqlx::query!(
-        "/* reservation_insert */ INSERT INTO share_reservations
-             (operation_id, tenant, provider, account, asset_id, percent)
+        "/* reservation_insert */ INSERT INTO reservations
+             (operation_id, tenant, provider, account, pool, amount)
          VALUES ($1, $2, $3, $4, $5, $6)",
         operation.id.as_uuid(),
         tenant,
         provider,
         account,
-        asset_id,
-        reservation.percent,
+        pool,
+        reservation.amount,
     )
     .execute(connection)
     .await?;

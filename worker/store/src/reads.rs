@@ -2,6 +2,7 @@
 
 use payfleet_core::kinds::lifecycle::{Operation, State};
 use payfleet_core::kinds::{OperationKind, Request};
+use payfleet_core::provider::Effect;
 use payfleet_core::{AccountId, OperationId, TenantId, Timestamp};
 use serde::Serialize;
 use sqlx::Row;
@@ -28,6 +29,8 @@ pub struct OperationView {
     pub version: i64,
     /// The provider's id of it, once the provider has answered.
     pub provider_ref: Option<String>,
+    /// The provider's id of what it builds on, once that is known.
+    pub on: Option<String>,
     /// Why it stands still, by name, if it does.
     pub parked: Option<String>,
     /// Why it stands still, in words.
@@ -60,6 +63,14 @@ pub struct WebhookCount {
     pub count: i64,
 }
 
+impl OperationView {
+    /// The call that carries it out.
+    #[must_use]
+    pub fn effect(&self) -> Effect {
+        Effect { asked: self.request.clone(), on: self.on.clone() }
+    }
+}
+
 impl Store {
     /// One operation.
     ///
@@ -67,9 +78,10 @@ impl Store {
     /// [`StoreError`], where Postgres is away or the row contradicts the model.
     pub async fn operation(&self, id: OperationId) -> Result<Option<OperationView>, StoreError> {
         let Some(row) = sqlx::query!(
-            "/* operation_view */ SELECT id, tenant, kind, account, request, state_data, version, provider_ref,
-                 parked, parked_reason, created_at, updated_at
-             FROM operations WHERE id = $1",
+            "/* operation_view */ SELECT o.id, o.tenant, o.kind, o.account, o.request, o.state_data, o.version,
+                 o.provider_ref, subject.provider_ref AS \"on?\", o.parked, o.parked_reason, o.created_at, o.updated_at
+             FROM operations o LEFT JOIN operations subject ON subject.id = o.subject_id
+             WHERE o.id = $1",
             id.as_uuid(),
         )
         .fetch_optional(&self.pool)
@@ -93,6 +105,7 @@ impl Store {
             state: operation.state,
             version: row.version,
             provider_ref: row.provider_ref,
+            on: row.on,
             parked: row.parked,
             parked_reason: row.parked_reason,
             created_at: row.created_at.into(),

@@ -83,19 +83,17 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                let operation = OperationId::from_uuid(row.id);
-                let request: Request = json("request", &operation, row.request)?;
-                Ok(Held {
-                    operation,
-                    reference: row.reference,
-                    provider_ref: row.provider_ref,
-                    state: row.state,
-                    money: request.money(),
-                })
-            })
-            .collect()
+        let mut held = Vec::with_capacity(rows.len());
+        for row in rows {
+            let operation = OperationId::from_uuid(row.id);
+            let request: Request = json("request", &operation, row.request)?;
+            // What no list shows cannot be missing in one.
+            if request.is_listed() {
+                let (reference, provider_ref, state) = (row.reference, row.provider_ref, row.state);
+                held.push(Held { operation, reference, provider_ref, state, money: request.money() });
+            }
+        }
+        Ok(held)
     }
 
     /// Writes what a run found and ends it. Ending it again replaces nothing and adds nothing.

@@ -127,9 +127,25 @@ pub(crate) async fn save_operation(
         reason,
         matches!(next, Next::NotBefore { .. }),
     )
-    .fetch_optional(connection)
+    .fetch_optional(&mut *connection)
     .await?;
-    written.ok_or(StoreError::LostRace { id: operation.id, version: held })
+    let events_wait = written.ok_or(StoreError::LostRace { id: operation.id, version: held })?;
+    if operation.state.provider_ref().is_some() || operation.state.is_final() {
+        wake_dependants(connection, operation.id).await?;
+    }
+    Ok(events_wait)
+}
+
+/// What waits for this operation to come so far may go on, or learns that it never will.
+async fn wake_dependants(connection: &mut PgConnection, id: OperationId) -> Result<(), StoreError> {
+    sqlx::query!(
+        "/* operation_wake_dependants */ UPDATE operations SET next_wake_at = now()
+         WHERE subject_id = $1 AND state = 'requested' AND parked IS NULL AND next_wake_at > now()",
+        id.as_uuid(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Milliseconds as Postgres' interval arithmetic takes them: exact up to 2^53.
@@ -190,14 +206,14 @@ pub(crate) async fn note(
 async fn release(connection: &mut PgConnection, id: OperationId) -> Result<(), StoreError> {
     sqlx::query!(
         "/* reservation_release */ WITH released AS (
-             UPDATE share_reservations SET released_at = now()
+             UPDATE reservations SET released_at = now()
              WHERE operation_id = $1 AND released_at IS NULL
-             RETURNING tenant, provider, account, asset_id, percent
+             RETURNING tenant, provider, account, pool, amount
          )
-         UPDATE asset_shares SET reserved = asset_shares.reserved - released.percent
+         UPDATE pools SET reserved = pools.reserved - released.amount
          FROM released
-         WHERE asset_shares.tenant = released.tenant AND asset_shares.provider = released.provider
-           AND asset_shares.account = released.account AND asset_shares.asset_id = released.asset_id",
+         WHERE pools.tenant = released.tenant AND pools.provider = released.provider
+           AND pools.account = released.account AND pools.pool = released.pool",
         id.as_uuid(),
     )
     .execute(connection)

@@ -159,6 +159,7 @@ fn verdict(operation: Option<&OperationView>, is_about_one: bool) -> &'static st
         }
         State::Accepted { .. } => "is moving: the provider has accepted it",
         State::Settled { .. } => "moved: settled, once",
+        State::Returned { .. } => "moved, and came back: the beneficiary's side returned it",
         State::Quarantined { .. } => "moved otherwise than asked: compare both records",
     }
 }
@@ -169,8 +170,8 @@ fn summary(operation: &OperationView) -> Value {
         "id": operation.id,
         "kind": operation.kind,
         "state": operation.state.name(),
-        "amount": money.amount().to_string(),
-        "asset": money.asset().code(),
+        "amount": money.map(|money| money.amount().to_string()),
+        "asset": money.map(|money| money.asset().code()),
         "provider": operation.request.provider(),
         "provider_ref": operation.state.provider_ref().or(operation.provider_ref.as_deref()),
         "parked": operation.parked,

@@ -114,6 +114,8 @@ impl Sandboxes {
             ("TROVOTECH_API_KEY", self.api_key.clone()),
             ("TROVOTECH_ISSUER_ID", "dev-issuer".to_owned()),
             ("BANTU_EXPANSION_URL", trovotech),
+            ("STRIPE_BASE_URL", self.url(Provider::Stripe)),
+            ("STRIPE_SECRET_KEY", self.api_key.clone()),
             ("ALLOW_PRIVATE_HOSTS", "true".to_owned()),
         ];
         settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

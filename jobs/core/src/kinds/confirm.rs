@@ -17,9 +17,10 @@ pub struct Confirm {
 }
 
 /// How long to wait between two polls of something on `network`, in milliseconds: about one block,
-/// where blocks are slow about a minute.
+/// where blocks are slow about a minute. What is on no chain is asked about each half minute.
 #[must_use]
-pub const fn interval_ms(network: Network) -> u64 {
+pub const fn interval_ms(network: Option<Network>) -> u64 {
+    let Some(network) = network else { return 30_000 };
     match network {
         Network::Bantu => 5_000,
         Network::Tron | Network::Bsc | Network::Polygon | Network::Eth => 30_000,

@@ -1,27 +1,30 @@
-//! The kinds: what the fleet does. An *operation kind* has a row, states, and `plan`/`apply`; a
-//! *job kind* is a delivery. Adding one means a folder here and a variant below; the exhaustive
-//! matches then make the compiler list every other place.
+//! The kinds: what the fleet does. An *operation kind* is a resource of the API: it has a row, states,
+//! and one call at a provider under one key. A *job kind* is a delivery, with a queue of its own;
+//! related operation kinds share one. Adding a kind means a file here and a variant below; the
+//! exhaustive matches then make the compiler list every other place.
 
+pub mod account;
+pub mod asked;
+pub mod collect;
 pub mod confirm;
 pub mod lifecycle;
 pub mod mint;
 pub mod payout;
 pub mod reconcile;
+pub mod telemetry;
+pub mod transfer;
+pub mod wallet;
 pub mod webhook;
 
 use std::fmt;
 use std::str::FromStr;
 
-use rust_decimal::Decimal;
+pub use asked::{Asked, Reservation, Settled, Standing, Subject};
 use serde::{Deserialize, Serialize};
 
-use crate::Money;
-use crate::address::Network;
 use crate::backoff::Backoff;
 use crate::ids::{AccountId, OperationId, RequestHash, TenantId};
 use crate::job::{InvalidQueueName, QueueName};
-use crate::ledger::Movement;
-use crate::provider::{Effect, Provider, Report};
 
 /// What has a row in `operations`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,26 +32,78 @@ use crate::provider::{Effect, Provider, Report};
 pub enum OperationKind {
     /// One payment to one beneficiary.
     Payout,
+    /// Money of ours to a connected account's balance.
+    Transfer,
     /// A share of an asset, minted to an investor.
     Mint,
+    /// A custodial wallet for an investor.
+    Wallet,
+    /// Readings of assets, sent on.
+    Telemetry,
+    /// A connected account.
+    Account,
+    /// A link to a connected account's onboarding.
+    AccountLink,
+    /// A customer who pays.
+    Customer,
+    /// What a customer pays with.
+    PaymentMethod,
+    /// An incoming card payment.
+    Payment,
+    /// What is done with a payment after it was made.
+    PaymentChange,
+    /// Money given back.
+    Refund,
 }
 
 impl OperationKind {
     /// Every operation kind.
-    pub const ALL: [Self; 2] = [Self::Payout, Self::Mint];
+    pub const ALL: [Self; 12] = [
+        Self::Payout,
+        Self::Transfer,
+        Self::Mint,
+        Self::Wallet,
+        Self::Telemetry,
+        Self::Account,
+        Self::AccountLink,
+        Self::Customer,
+        Self::PaymentMethod,
+        Self::Payment,
+        Self::PaymentChange,
+        Self::Refund,
+    ];
 
     /// Its frozen name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        self.job_kind().as_str()
+        match self {
+            Self::Payout => "payout",
+            Self::Transfer => "transfer",
+            Self::Mint => "mint",
+            Self::Wallet => "wallet",
+            Self::Telemetry => "telemetry",
+            Self::Account => "account",
+            Self::AccountLink => "account_link",
+            Self::Customer => "customer",
+            Self::PaymentMethod => "payment_method",
+            Self::Payment => "payment",
+            Self::PaymentChange => "payment_change",
+            Self::Refund => "refund",
+        }
     }
 
     /// The job that advances it.
     #[must_use]
     pub const fn job_kind(self) -> JobKind {
         match self {
-            Self::Payout => JobKind::Payout,
+            Self::Payout | Self::Transfer => JobKind::Payout,
             Self::Mint => JobKind::Mint,
+            Self::Wallet => JobKind::Wallet,
+            Self::Telemetry => JobKind::Telemetry,
+            Self::Account | Self::AccountLink => JobKind::Account,
+            Self::Customer | Self::PaymentMethod | Self::Payment | Self::PaymentChange | Self::Refund => {
+                JobKind::Collect
+            }
         }
     }
 
@@ -57,8 +112,24 @@ impl OperationKind {
     pub const fn endpoint(self) -> &'static str {
         match self {
             Self::Payout => "/v1/payouts",
+            Self::Transfer => "/v1/transfers",
             Self::Mint => "/v1/mints",
+            Self::Wallet => "/v1/wallets",
+            Self::Telemetry => "/v1/telemetry",
+            Self::Account => "/v1/accounts",
+            Self::AccountLink => "/v1/account_links",
+            Self::Customer => "/v1/customers",
+            Self::PaymentMethod => "/v1/payment_methods",
+            Self::Payment => "/v1/payments",
+            Self::PaymentChange => "/v1/payment_changes",
+            Self::Refund => "/v1/refunds",
         }
+    }
+}
+
+impl fmt::Display for OperationKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -66,10 +137,18 @@ impl OperationKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobKind {
-    /// Advances a payout.
+    /// Advances a payout or a transfer.
     Payout,
     /// Advances a mint.
     Mint,
+    /// Advances the making of a wallet.
+    Wallet,
+    /// Advances a batch of readings.
+    Telemetry,
+    /// Advances what concerns connected accounts.
+    Account,
+    /// Advances what concerns incoming card payments.
+    Collect,
     /// Puts one verified event into the inbox of the operation it belongs to.
     Webhook,
     /// Asks a provider or a chain how far an operation has come.
@@ -98,7 +177,17 @@ pub struct Policy {
 
 impl JobKind {
     /// Every job kind.
-    pub const ALL: [Self; 5] = [Self::Payout, Self::Mint, Self::Webhook, Self::Confirm, Self::Reconcile];
+    pub const ALL: [Self; 9] = [
+        Self::Payout,
+        Self::Mint,
+        Self::Wallet,
+        Self::Telemetry,
+        Self::Account,
+        Self::Collect,
+        Self::Webhook,
+        Self::Confirm,
+        Self::Reconcile,
+    ];
 
     /// Its frozen name, which is also its queue's.
     #[must_use]
@@ -106,6 +195,10 @@ impl JobKind {
         match self {
             Self::Payout => "payout",
             Self::Mint => "mint",
+            Self::Wallet => "wallet",
+            Self::Telemetry => "telemetry",
+            Self::Account => "account",
+            Self::Collect => "collect",
             Self::Webhook => "webhook",
             Self::Confirm => "confirm",
             Self::Reconcile => "reconcile",
@@ -131,7 +224,10 @@ impl JobKind {
             priority: 1,
         };
         match self {
-            Self::Payout | Self::Mint => money,
+            Self::Payout | Self::Mint | Self::Wallet | Self::Account => money,
+            // Somebody waits at a till.
+            Self::Collect => Policy { priority: 0, ..money },
+            Self::Telemetry => Policy { priority: 2, ..money },
             Self::Webhook => Policy { max_attempts: 12, priority: 0, ..money },
             Self::Confirm => Policy { max_attempts: 20, ..money },
             Self::Reconcile => Policy {
@@ -167,100 +263,59 @@ impl FromStr for JobKind {
 pub enum Request {
     /// See [`payout::Payout`].
     Payout(payout::Payout),
+    /// See [`transfer::Transfer`].
+    Transfer(transfer::Transfer),
     /// See [`mint::Share`].
     Mint(mint::Share),
+    /// See [`wallet::Wallet`].
+    Wallet(wallet::Wallet),
+    /// See [`telemetry::Telemetry`].
+    Telemetry(telemetry::Telemetry),
+    /// See [`account::Account`].
+    Account(account::Account),
+    /// See [`account::AccountLink`].
+    AccountLink(account::AccountLink),
+    /// See [`collect::Customer`].
+    Customer(collect::Customer),
+    /// See [`collect::PaymentMethod`].
+    PaymentMethod(collect::PaymentMethod),
+    /// See [`collect::Payment`].
+    Payment(collect::Payment),
+    /// See [`collect::PaymentChange`].
+    PaymentChange(collect::PaymentChange),
+    /// See [`collect::Refund`].
+    Refund(collect::Refund),
+}
+
+/// The kind's own answers.
+impl std::ops::Deref for Request {
+    type Target = dyn Asked + Send + Sync;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Payout(asked) => asked,
+            Self::Transfer(asked) => asked,
+            Self::Mint(asked) => asked,
+            Self::Wallet(asked) => asked,
+            Self::Telemetry(asked) => asked,
+            Self::Account(asked) => asked,
+            Self::AccountLink(asked) => asked,
+            Self::Customer(asked) => asked,
+            Self::PaymentMethod(asked) => asked,
+            Self::Payment(asked) => asked,
+            Self::PaymentChange(asked) => asked,
+            Self::Refund(asked) => asked,
+        }
+    }
 }
 
 impl Request {
-    /// Its kind.
-    #[must_use]
-    pub const fn kind(&self) -> OperationKind {
-        match self {
-            Self::Payout(_) => OperationKind::Payout,
-            Self::Mint(_) => OperationKind::Mint,
-        }
-    }
-
-    /// Who carries it out.
-    #[must_use]
-    pub const fn provider(&self) -> Provider {
-        match self {
-            Self::Payout(_) => Provider::Heleket,
-            Self::Mint(_) => Provider::TrovoTech,
-        }
-    }
-
-    /// What the client gave as the amount.
-    #[must_use]
-    pub const fn money(&self) -> Money {
-        match self {
-            Self::Payout(payout) => payout.money,
-            Self::Mint(share) => share.invested,
-        }
-    }
-
-    /// The chain it happens on.
-    #[must_use]
-    pub const fn network(&self) -> Network {
-        match self {
-            Self::Payout(payout) => payout.network,
-            Self::Mint(_) => Network::Bantu,
-        }
-    }
-
-    /// The call that carries it out.
-    #[must_use]
-    pub fn effect(&self) -> Effect {
-        match self {
-            Self::Payout(payout) => payout.effect(),
-            Self::Mint(share) => Effect::Mint(share.clone()),
-        }
-    }
-
-    /// What must be set aside with the intent, so that concurrent operations cannot promise it twice.
-    #[must_use]
-    pub fn reservation(&self) -> Option<Reservation> {
-        match self {
-            Self::Payout(_) => None,
-            Self::Mint(share) => {
-                Some(Reservation { asset_id: share.asset_id.clone(), percent: share.percent.value() })
-            }
-        }
-    }
-
-    /// How a provider's report differs from what was asked, in words, if it does.
-    #[must_use]
-    pub fn difference(&self, report: &Report) -> Option<String> {
-        match self {
-            Self::Payout(payout) => payout.difference(report),
-            Self::Mint(share) => share.difference(report),
-        }
-    }
-
-    /// The ledger's record of its settlement.
-    #[must_use]
-    pub fn settlement(&self, tenant: &TenantId, account: &AccountId, report: &Report) -> Movement {
-        match self {
-            Self::Payout(payout) => payout.settlement(tenant, account, report),
-            Self::Mint(share) => share.settlement(tenant),
-        }
-    }
-
     /// SHA-256 of its canonical form: equal requests, equal hashes, however they were written.
     #[must_use]
     pub fn hash(&self) -> RequestHash {
         // Serialising these structs cannot fail: no maps with other keys than text, no floats.
         RequestHash::of(&serde_json::to_vec(self).unwrap_or_default())
     }
-}
-
-/// A share of an asset set aside for one operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reservation {
-    /// Which asset.
-    pub asset_id: String,
-    /// Percent of it.
-    pub percent: Decimal,
 }
 
 /// Everything needed to make an operation's row.

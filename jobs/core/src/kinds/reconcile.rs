@@ -75,7 +75,7 @@ pub struct Held {
     /// The state's name.
     pub state: String,
     /// What was asked.
-    pub money: Money,
+    pub money: Option<Money>,
 }
 
 /// One difference, with what each side says.
@@ -152,7 +152,7 @@ fn differences(ours: &Held, entries: &[&Listed]) -> Vec<Found> {
             "there: {}; here: {} of {}",
             report.map_or_else(|| "nothing".to_owned(), described),
             ours.state,
-            ours.money
+            ours.money.map_or_else(|| "no amount".to_owned(), |money| money.to_string())
         ),
     };
     let has_effect = matches!(ours.state.as_str(), "accepted" | "settled" | "quarantined");
@@ -164,7 +164,7 @@ fn differences(ours: &Held, entries: &[&Listed]) -> Vec<Found> {
     if entries.len() > 1 {
         all.push(found(Difference::DuplicateThere, Some(report)));
     }
-    if report.money.is_some_and(|money| money != ours.money) {
+    if report.money.zip(ours.money).is_some_and(|(there, here)| there != here) {
         all.push(found(Difference::Amount, Some(report)));
     }
     let contradicts = match report.progress {
@@ -194,16 +194,7 @@ mod tests {
     }
 
     fn listed(reference: &str, id: &str, amount: &str, progress: Progress) -> Listed {
-        let report = Report {
-            provider_ref: id.to_owned(),
-            progress,
-            raw_status: "raw".to_owned(),
-            money: Some(usdt(amount)),
-            destination: None,
-            network: None,
-            tx_hash: None,
-            fee: None,
-        };
+        let report = Report { money: Some(usdt(amount)), ..Report::of(id, progress, "raw") };
         Listed { our_reference: Some(reference.to_owned()), report }
     }
 
@@ -213,7 +204,7 @@ mod tests {
             reference: reference.to_owned(),
             provider_ref: None,
             state: state.to_owned(),
-            money: usdt(amount),
+            money: Some(usdt(amount)),
         }
     }
 

@@ -8,6 +8,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use payfleet_core::address::Network;
+use payfleet_core::kinds::Request as Asked;
+use payfleet_core::kinds::payout::{Destination, Payout};
 use payfleet_core::kinds::reconcile::Listed;
 use payfleet_core::provider::{Action, DoubtPolicy, Effect, Finding, Report};
 use payfleet_core::{Money, ProviderKey, Timestamp};
@@ -136,11 +138,9 @@ impl Client {
         })
     }
 
-    pub(crate) fn doubt(action: Action) -> DoubtPolicy {
-        match action {
-            Action::Payout => DoubtPolicy::SameKey { window_ms: WINDOW_MS },
-            Action::Mint => DoubtPolicy::Operator,
-        }
+    /// It knows an `order_id` for good; how long it is relied on is ours to say.
+    pub(crate) const fn doubt(_action: Action) -> DoubtPolicy {
+        DoubtPolicy::SameKey { window_ms: WINDOW_MS }
     }
 
     pub(crate) fn reference(key: &ProviderKey) -> String {
@@ -261,10 +261,11 @@ impl Client {
 
 /// The parts of an effect that Heleket can carry out.
 fn payout(effect: &Effect) -> Option<(&Money, Network, &str)> {
-    match effect {
-        Effect::Payout { network: Network::Bantu, .. } | Effect::Mint(_) => None,
-        Effect::Payout { money, network, address } => Some((money, *network, address)),
-    }
+    let Asked::Payout(Payout { money, to: Destination::Crypto { network, address }, .. }) = &effect.asked
+    else {
+        return None;
+    };
+    (*network != Network::Bantu).then_some((money, *network, address.as_str()))
 }
 
 fn unexpected_payout(call: Call) -> ProviderError {

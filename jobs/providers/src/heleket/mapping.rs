@@ -14,15 +14,14 @@ use crate::json::Object;
 /// amount and currency cannot be held exactly in an asset of ours: whoever needs it must refuse that.
 pub(crate) fn report(object: &Object<'_>) -> Option<Report> {
     let raw_status = object.filled("status")?;
+    let progress = progress(&raw_status, object.flag("is_final") == Some(true));
     Some(Report {
-        provider_ref: object.filled("uuid")?,
-        progress: progress(&raw_status, object.flag("is_final") == Some(true)),
         money: money(object),
         destination: object.filled("address"),
         network: object.filled("network").map(|name| network(&name)),
         tx_hash: object.filled("txid"),
         fee: object.text("commission").and_then(|text| parse_plain_decimal(&text).ok()),
-        raw_status,
+        ..Report::of(object.filled("uuid")?, progress, raw_status)
     })
 }
 

@@ -3,7 +3,8 @@
 use crate::capabilities::{Amounts, Capabilities, Doubt, Listing, Operation, Paging};
 
 /// Stripe keeps a key for at least 24 hours; after that the same key runs again as a new one.
-const SAME_KEY: Doubt = Doubt::SameKey { window_ms: 24 * 3_600_000 };
+pub(super) const KEY_WINDOW_MS: i64 = 24 * 3_600_000;
+const SAME_KEY: Doubt = Doubt::SameKey { window_ms: KEY_WINDOW_MS };
 const PAGES: Paging = Paging::Cursor { page: 100 };
 
 /// What Stripe can do for us.

@@ -19,25 +19,69 @@ pub(crate) fn report(object: &Object<'_>) -> Option<Report> {
     let status = object.filled("status");
     let (progress, raw_status) = match kind.as_str() {
         "payment_intent" => (payment(status.as_deref()?), status?),
-        "refund" => (refund(status.as_deref()?, object), status?),
-        "payout" => (payout(status.as_deref()?, object), status?),
+        "refund" => (refund(status.as_deref()?, object.filled("failure_reason")), status?),
+        "payout" => (payout(status.as_deref()?, object.filled("failure_code")), status?),
         "transfer" | "transfer_reversal" => (Progress::Succeeded, EXISTS.to_owned()),
         _ => return None,
     };
-    let money = object
-        .text("amount")
+    // Of a payment that was captured in part, what came in is less than what was agreed.
+    let is_paid = kind == "payment_intent" && progress == Progress::Succeeded;
+    let amount = if is_paid {
+        object.text("amount_received").or_else(|| object.text("amount"))
+    } else {
+        object.text("amount")
+    };
+    let money = amount
         .and_then(|text| text.parse().ok())
         .and_then(|minor: i64| from_minor(minor, &object.text("currency")?));
     Some(Report {
-        provider_ref: object.filled("id")?,
-        progress,
-        raw_status,
         money,
         destination: destination(object),
-        network: None,
-        tx_hash: None,
-        fee: None,
+        ..Report::of(object.filled("id")?, progress, raw_status)
     })
+}
+
+/// The same of entries of a list.
+#[cfg(feature = "client")]
+mod listed {
+    use payfleet_core::provider::{Progress, Report};
+
+    use super::super::objects::{PaymentIntent, Payout, Refund, Transfer};
+    use super::super::words::PaymentIntentStatus;
+
+    impl From<&PaymentIntent> for Report {
+        fn from(payment: &PaymentIntent) -> Self {
+            let status = payment.status.as_str();
+            let is_paid = payment.status == PaymentIntentStatus::Succeeded;
+            let money = if is_paid { payment.amount_received } else { payment.amount };
+            Self { money: Some(money), ..Self::of(&payment.id, super::payment(status), status) }
+        }
+    }
+
+    impl From<&Refund> for Report {
+        fn from(refund: &Refund) -> Self {
+            let status = refund.status.as_ref().map_or("", |status| status.as_str());
+            let progress = super::refund(status, refund.failure_reason.clone());
+            Self { money: Some(refund.amount), ..Self::of(&refund.id, progress, status) }
+        }
+    }
+
+    impl From<&Payout> for Report {
+        fn from(payout: &Payout) -> Self {
+            let status = payout.status.as_str();
+            let progress = super::payout(status, payout.failure_code.clone());
+            let destination = payout.destination.clone();
+            Self { money: Some(payout.amount), destination, ..Self::of(&payout.id, progress, status) }
+        }
+    }
+
+    impl From<&Transfer> for Report {
+        fn from(transfer: &Transfer) -> Self {
+            let destination = transfer.destination.clone();
+            let report = Self::of(&transfer.id, Progress::Succeeded, super::EXISTS);
+            Self { money: Some(transfer.amount), destination, ..report }
+        }
+    }
 }
 
 fn destination(object: &Object<'_>) -> Option<String> {
@@ -58,19 +102,19 @@ fn payment(status: &str) -> Progress {
     }
 }
 
-fn refund(status: &str, object: &Object<'_>) -> Progress {
+fn refund(status: &str, why: Option<String>) -> Progress {
     match status {
         "succeeded" => Progress::Succeeded,
-        "failed" | "canceled" => failed(status, object.filled("failure_reason")),
+        "failed" | "canceled" => failed(status, why),
         "pending" | "requires_action" => Progress::Pending,
         _ => Progress::Unknown,
     }
 }
 
-fn payout(status: &str, object: &Object<'_>) -> Progress {
+fn payout(status: &str, why: Option<String>) -> Progress {
     match status {
         "paid" => Progress::Succeeded,
-        "failed" | "canceled" => failed(status, object.filled("failure_code")),
+        "failed" | "canceled" => failed(status, why),
         "pending" | "in_transit" => Progress::Pending,
         _ => Progress::Unknown,
     }

@@ -6,6 +6,8 @@ mod capabilities;
 #[cfg(feature = "client")]
 mod client;
 #[cfg(feature = "client")]
+mod effects;
+#[cfg(feature = "client")]
 mod form;
 pub(crate) mod mapping;
 #[cfg(feature = "client")]

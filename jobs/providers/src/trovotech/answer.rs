@@ -1,6 +1,8 @@
 //! What TrovoTech's answers mean. Nothing about its errors is documented beyond their status and one
 //! message, so a 400, 404 or 422 in JSON is a refusal and everything else proves nothing.
 
+use std::collections::BTreeMap;
+
 use payfleet_core::address::Network;
 use payfleet_core::provider::{Progress, Report};
 
@@ -45,6 +47,7 @@ pub(super) fn minted(call: Call, answer: &Answer) -> Result<Report, ProviderErro
             network: Some(Network::Bantu.as_str().to_owned()),
             tx_hash: token.filled("tx_hash"),
             fee: None,
+            facts: BTreeMap::new(),
         })
     });
     report.ok_or_else(|| answer.explain(ProviderError::unexpected(call, "the answer names no token")))
@@ -69,5 +72,6 @@ pub(super) fn listed(token: &Object<'_>) -> Option<Report> {
         network: Some(Network::Bantu.as_str().to_owned()),
         tx_hash: token.filled("txHash"),
         fee: None,
+        facts: BTreeMap::new(),
     })
 }

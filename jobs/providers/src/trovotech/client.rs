@@ -4,12 +4,16 @@
 //! are told apart by nothing: doubt about a mint is for a person, who can compare the token list with
 //! the request's `X-Request-ID` at the provider.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use payfleet_core::kinds::Request as Asked;
 use payfleet_core::kinds::mint::Share;
 use payfleet_core::kinds::reconcile::Listed;
-use payfleet_core::provider::{Action, DoubtPolicy, Effect, Finding, Report};
+use payfleet_core::kinds::telemetry::Telemetry;
+use payfleet_core::kinds::wallet::Wallet;
+use payfleet_core::provider::{Action, CallOutcome, DoubtPolicy, Effect, Finding, Progress, Report};
 use payfleet_core::{OutcomeClass, ProviderKey, Timestamp};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -18,6 +22,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::custody::Investor;
 use super::wire::Mint;
 use super::{answer, ledger};
 use crate::capabilities::{Amounts, Capabilities, Doubt, Listing, Operation, Paging};
@@ -111,7 +116,8 @@ impl Client {
 
     pub(crate) fn doubt(action: Action) -> DoubtPolicy {
         match action {
-            Action::Payout | Action::Mint => DoubtPolicy::Operator,
+            Action::Wallet | Action::Telemetry => DoubtPolicy::Repeat,
+            _ => DoubtPolicy::Operator,
         }
     }
 
@@ -120,22 +126,45 @@ impl Client {
     }
 
     pub(crate) async fn call(&self, effect: &Effect, key: &ProviderKey) -> Reply {
-        let share = match effect {
-            Effect::Payout { .. } => return not_offered().into(),
-            Effect::Mint(share) => share,
+        let carried_out = match &effect.asked {
+            Asked::Mint(share) => self.mint(share, key).await,
+            Asked::Wallet(wallet) => self.make_wallet(wallet, key).await,
+            Asked::Telemetry(telemetry) => self.send_on(telemetry, key).await,
+            _ => Err(not_offered()),
         };
-        match self.mint(share, key).await {
-            Ok((report, answer)) => Reply::accepted(report, answer.status, answer.request_id),
-            Err(error) => error.into(),
-        }
+        carried_out.unwrap_or_else(Reply::from)
     }
 
-    async fn mint(&self, share: &Share, key: &ProviderKey) -> Result<(Report, Answer), ProviderError> {
+    async fn make_wallet(&self, wallet: &Wallet, key: &ProviderKey) -> Result<Reply, ProviderError> {
+        let investor =
+            Investor { email: &wallet.email, name: &wallet.name, kyc_verified: wallet.kyc_verified };
+        let made = self.create_wallet(investor, key).await?;
+        let trustee = made.trustee_ref.map(|reference| ("trustee_ref".to_owned(), reference));
+        let facts = std::iter::once(("address".to_owned(), made.address.clone())).chain(trustee).collect();
+        let report = Report { facts, ..Report::of(made.address, Progress::Succeeded, "exists") };
+        Ok(Reply { outcome: CallOutcome::Accepted { report }, http_status: None, request_id: None })
+    }
+
+    /// All of a batch, or the error that stopped it: the whole batch is then sent again, which changes
+    /// nothing of what had arrived.
+    async fn send_on(&self, telemetry: &Telemetry, key: &ProviderKey) -> Result<Reply, ProviderError> {
+        let sent = self.sync_telemetry(&telemetry.readings, key).await;
+        if let Some(error) = sent.stopped {
+            return Err(error);
+        }
+        let reference = Self::reference(key);
+        let facts = BTreeMap::from([("uris".to_owned(), sent.uris.join(" "))]);
+        let report = Report { facts, ..Report::of(reference, Progress::Succeeded, "synced") };
+        Ok(Reply { outcome: CallOutcome::Accepted { report }, http_status: None, request_id: None })
+    }
+
+    async fn mint(&self, share: &Share, key: &ProviderKey) -> Result<Reply, ProviderError> {
         let body = Mint::of(share, &self.issuer_id).ok_or_else(|| {
             ProviderError::refused("not_a_decimal", "the asset's purchase price is not a decimal")
         })?;
         let answer = self.post(Call::Effect, &["token", "mint"], Some(key), &body).await?;
-        Ok((answer::minted(Call::Effect, &answer)?, answer))
+        let report = answer::minted(Call::Effect, &answer)?;
+        Ok(Reply::accepted(report, answer.status, answer.request_id))
     }
 
     pub(crate) fn look_up() -> Finding {

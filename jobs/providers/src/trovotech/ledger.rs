@@ -6,6 +6,8 @@
 //! handed in, and the ledger takes it once: the same envelope may be handed in as often as needed, and
 //! a timeout (504) or a used sequence number is a question to the ledger, not an answer.
 
+use std::collections::BTreeMap;
+
 use payfleet_core::address::Network;
 use payfleet_core::provider::{Progress, Report};
 use payfleet_core::{Classify, OutcomeClass};
@@ -133,6 +135,7 @@ pub(super) async fn poll(expansion: &Http, provider_ref: &str, hash: &str) -> Re
         network: Some(Network::Bantu.as_str().to_owned()),
         tx_hash: Some(hash.to_owned()),
         fee: None,
+        facts: BTreeMap::new(),
     })
 }
 

@@ -35,6 +35,6 @@ pub use event::{Event, EventError, EventPart, read_event};
 #[cfg(feature = "client")]
 pub use ledger::{LedgerEntry, LedgerPage};
 #[cfg(feature = "client")]
-pub use telemetry::{Reading, Synced};
+pub use telemetry::Synced;
 #[cfg(feature = "client")]
 pub use tokens::Token;

@@ -3,7 +3,7 @@
 //! nothing but its uri.
 
 use payfleet_core::ProviderKey;
-use rust_decimal::Decimal;
+use payfleet_core::kinds::telemetry::Reading;
 
 use super::answer;
 use super::client::Client;
@@ -11,23 +11,6 @@ use super::wire::SyncTelemetry;
 use crate::client::ProviderError;
 use crate::failure::Call;
 use crate::json::Object;
-
-/// One reading of one asset.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// Which asset.
-    pub asset_id: String,
-    /// Percent.
-    pub battery_level: Decimal,
-    /// Driven so far.
-    pub kilometers: Decimal,
-    /// The asset's own word.
-    pub status: String,
-    /// Degrees north and east, where known.
-    pub location: Option<(Decimal, Decimal)>,
-    /// RFC 3339.
-    pub timestamp: String,
-}
 
 /// How far a batch got.
 #[derive(Clone, Debug, PartialEq, Eq)]

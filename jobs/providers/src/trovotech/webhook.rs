@@ -4,6 +4,8 @@
 //! `token.minted` and `payout.completed` are the provider's word only; what counts is the ledger, so
 //! their reports are pending. `event` reads all that an event says.
 
+use std::collections::BTreeMap;
+
 use payfleet_core::provider::{Progress, Report};
 
 use crate::json::Object;
@@ -60,5 +62,6 @@ fn report(data: &Object<'_>, id: &str, event_type: &str, progress: Progress) -> 
         network: None,
         tx_hash: data.filled("tx_hash"),
         fee: None,
+        facts: BTreeMap::new(),
     })
 }

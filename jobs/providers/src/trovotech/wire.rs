@@ -2,13 +2,13 @@
 //! digit for digit, never through a float.
 
 use payfleet_core::kinds::mint::{AssetType, Share};
+use payfleet_core::kinds::telemetry::Reading;
 use payfleet_core::money::parse_plain_decimal;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::distribution::Revenue;
-use super::telemetry::Reading;
 
 /// `POST /token/mint`.
 #[derive(Serialize)]

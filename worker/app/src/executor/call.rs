@@ -38,7 +38,7 @@ impl Executor {
         match self.store.open_intent(&mut running.claimed, &intent, &running.job).await? {
             Opened::Open => {}
             Opened::NothingLeft => {
-                let reason = "the shares of this asset would pass 100 %".to_owned();
+                let reason = nothing_left(&intent);
                 self.record(running, &Event::Refused { reason }).await?;
                 return Ok(Step::Again);
             }
@@ -61,7 +61,7 @@ impl Executor {
         let delay_ms = self.delay_after(running, &outcome, spent);
         let parks = parks(&outcome, spent >= running.policy.max_provider_attempts);
         let next = |state: &State| match state {
-            State::Settled { .. } | State::Failed { .. } => Next::Never,
+            State::Settled { .. } | State::Returned { .. } | State::Failed { .. } => Next::Never,
             State::Retrying { .. } => match &parks {
                 Some((parked, reason)) => Next::Parked { parked: *parked, reason: reason.clone() },
                 None => Next::NotBefore { ms: delay_ms },
@@ -175,8 +175,13 @@ fn new_intent(running: &Running<'_>, client: &Client, effect: &Effect, number: i
         key,
         // Serialising an effect cannot fail: no maps with other keys than text, no floats.
         request_hash: RequestHash::of(&serde_json::to_vec(effect).unwrap_or_default()),
-        reservation: operation.request.reservation(),
+        reservation: operation.reservation(),
     }
+}
+
+fn nothing_left(intent: &NewIntent) -> String {
+    let whole = intent.reservation.as_ref().map_or_else(String::new, |one| format!(" of {}", one.whole));
+    format!("it would pass what is left{whole}; ask for less")
 }
 
 /// Whether a call that had no effect is the last for now, and why.

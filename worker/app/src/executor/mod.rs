@@ -16,6 +16,7 @@ mod schedule;
 use std::sync::Arc;
 use std::time::Duration;
 
+use payfleet_core::backoff::Backoff;
 use payfleet_core::job::{Failure, Job, NewJob, Origin};
 use payfleet_core::kinds::lifecycle::{Event, Parked, Plan, State};
 use payfleet_core::kinds::{Advance, Policy};
@@ -29,6 +30,12 @@ use schedule::Schedule;
 
 /// How many steps one job may take: open, call, confirm, and one to spare. More means a loop.
 const MOST_STEPS: usize = 6;
+
+/// How often something that an operation builds on is looked for, where nobody has heard of it. Each
+/// look is two versions: with [`BETWEEN_LOOKS`], some minutes.
+const MOST_LOOKS_FOR_A_SUBJECT: i64 = 24;
+/// How long an operation waits between two looks at what it builds on.
+const BETWEEN_LOOKS: Backoff = Backoff { base_ms: 500, cap_ms: 60_000 };
 
 /// Within this the dead letter of an operation that was parked has been archived, if there is one.
 const LETTER_WITHIN_MS: u64 = 30_000;
@@ -164,13 +171,36 @@ impl Executor {
             Plan::Again { intent, effect } => self.call(running, &effect, intent).await,
             Plan::Resolve { intent, effect } => self.resolve(running, &effect, intent).await,
             Plan::Confirm => self.confirm(running).await,
+            Plan::Wait { known } => self.wait(running, known).await,
+            Plan::Refuse { reason } => {
+                self.record(running, &Event::Refused { reason }).await?;
+                Ok(Step::Again)
+            }
             Plan::Park { reason } => self.park(running, Parked::Quarantined, reason).await,
+            // The provider hinted that it has taken back what had settled.
+            Plan::Rest if running.claimed.look_now => self.confirm(running).await,
             Plan::Rest => {
                 let state = running.claimed.operation.state.name();
                 tracing::info!(operation.id = %running.subject.id, operation.state = state, "The operation is at rest.");
                 Ok(Step::Settle(Outcome::Done { then: Vec::new() }))
             }
         }
+    }
+
+    /// Leaves the operation until what it builds on has come further, which wakes it. Something that
+    /// nobody has heard of for a while is taken for a mistake of the client's.
+    async fn wait(&self, running: &mut Running<'_>, known: bool) -> Result<Step, StoreError> {
+        if !known && running.claimed.version > MOST_LOOKS_FOR_A_SUBJECT {
+            let subject = running.claimed.operation.request.subject();
+            let kind = subject.map_or("operation", |subject| subject.kind.as_str());
+            let reason = format!("there is no {kind} with the id that was given");
+            self.record(running, &Event::Refused { reason }).await?;
+            return Ok(Step::Again);
+        }
+        let looks = i32::try_from(running.claimed.version).unwrap_or(i32::MAX);
+        let delay_ms = self.schedule.backoff_ms(BETWEEN_LOOKS, looks);
+        self.store.set_next(&mut running.claimed, &Next::After { ms: delay_ms }).await?;
+        Ok(Step::Settle(call::wake_up_after(running, delay_ms)))
     }
 
     /// Hands the operation over to the job that polls: at once where somebody hinted at news.

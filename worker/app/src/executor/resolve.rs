@@ -3,10 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use payfleet_core::Clock;
 use payfleet_core::OutcomeClass;
 use payfleet_core::backoff::Backoff;
 use payfleet_core::kinds::lifecycle::{Event, Parked, State};
 use payfleet_core::provider::{CallOutcome, DoubtPolicy, Effect, Finding};
+use payfleet_process::SystemClock;
 use payfleet_providers::Client;
 use payfleet_store::{Attempt, Next, OpenIntent, Purpose, StoreError};
 use tracing::Instrument;
@@ -79,7 +81,7 @@ impl Executor {
         let delay_ms = backoff.saturating_add(found.slow_down_ms.unwrap_or(0));
         let reason = format!("{probes} probes have not found out whether it happened: {}", attempt.message);
         let next = |state: &State| match state {
-            State::Settled { .. } | State::Failed { .. } => Next::Never,
+            State::Settled { .. } | State::Returned { .. } | State::Failed { .. } => Next::Never,
             State::InDoubt { .. } if probes >= MOST_PROBES => {
                 Next::Parked { parked: Parked::InDoubt, reason: reason.clone() }
             }
@@ -110,7 +112,7 @@ impl Executor {
 /// Inside its window the same request with the same key is the probe; after it, a look-up.
 async fn probe(client: &Client, policy: DoubtPolicy, effect: &Effect, intent: &OpenIntent) -> Probed {
     match policy {
-        DoubtPolicy::SameKey { window_ms } if intent.age_ms < window_ms => {
+        policy if sends_again(policy, intent) => {
             let reply = client.call(effect, &intent.key).await;
             let (finding, slow_down_ms) = match reply.outcome {
                 CallOutcome::Accepted { report } => (Finding::Found { report }, None),
@@ -121,10 +123,20 @@ async fn probe(client: &Client, policy: DoubtPolicy, effect: &Effect, intent: &O
             };
             Probed { finding, slow_down_ms, http_status: reply.http_status, request_id: reply.request_id }
         }
-        DoubtPolicy::SameKey { .. } | DoubtPolicy::LookUp | DoubtPolicy::Operator => {
-            let finding = client.look_up(effect, &intent.key).await;
+        DoubtPolicy::SameKey { .. } | DoubtPolicy::LookUp | DoubtPolicy::Repeat | DoubtPolicy::Operator => {
+            let opened = intent.opened_at.unwrap_or_else(|| SystemClock.now());
+            let finding = client.look_up(effect, &intent.key, opened).await;
             Probed { finding, slow_down_ms: None, http_status: None, request_id: None }
         }
+    }
+}
+
+/// Whether the same request again cannot have a second effect.
+const fn sends_again(policy: DoubtPolicy, intent: &OpenIntent) -> bool {
+    match policy {
+        DoubtPolicy::SameKey { window_ms } => intent.age_ms < window_ms,
+        DoubtPolicy::Repeat => true,
+        DoubtPolicy::LookUp | DoubtPolicy::Operator => false,
     }
 }
 

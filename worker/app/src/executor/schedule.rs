@@ -27,7 +27,7 @@ impl Schedule {
         Self { confirm_interval, rng: Arc::new(Mutex::new(fastrand::Rng::new())) }
     }
 
-    pub(super) fn confirm_interval(&self, network: Network) -> Duration {
+    pub(super) fn confirm_interval(&self, network: Option<Network>) -> Duration {
         self.confirm_interval.unwrap_or_else(|| Duration::from_millis(confirm::interval_ms(network)))
     }
 

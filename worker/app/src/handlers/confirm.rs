@@ -28,7 +28,10 @@ impl Handlers {
             );
             return Ok(done());
         }
-        let State::Accepted { provider_ref, tx_hash } = &view.state else {
+        // What has settled is looked at again where the provider hinted that it took it back.
+        let (State::Accepted { provider_ref, tx_hash, .. } | State::Settled { provider_ref, tx_hash, .. }) =
+            &view.state
+        else {
             tracing::info!(operation.state = view.state.name(), "Nothing is left to confirm.");
             return Ok(done());
         };
@@ -40,13 +43,14 @@ impl Handlers {
             });
         };
         let span = tracing::info_span!("provider.call", provider.name = %provider, provider.purpose = "poll");
-        let report = match client.poll(provider_ref, tx_hash.as_deref()).instrument(span).await {
-            Ok(report) => report,
-            Err(error) if error.class() != OutcomeClass::Terminal => {
-                return Ok(self.later(job, &view, &error));
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let report =
+            match client.poll(&view.effect(), provider_ref, tx_hash.as_deref()).instrument(span).await {
+                Ok(report) => report,
+                Err(error) if error.class() != OutcomeClass::Terminal => {
+                    return Ok(self.later(job, &view, &error));
+                }
+                Err(error) => return Err(error.into()),
+            };
         self.hand_over_report(&view, report, tx_hash.as_deref()).await
     }
 
@@ -60,6 +64,10 @@ impl Handlers {
             delay: self.interval(view),
             reason: format!("not final: {}", report.raw_status),
         };
+        let has_settled = view.state.is_final();
+        if has_settled && !matches!(report.progress, Progress::Failed { .. }) {
+            return Ok(done());
+        }
         let is_pending = matches!(report.progress, Progress::Pending);
         let news = !is_pending || (report.tx_hash.is_some() && report.tx_hash.as_deref() != known_tx);
         if !news && view.request.difference(&report).is_none() {

@@ -74,7 +74,12 @@ impl Handlers {
             return not_ours(format!("this worker does not know version {version} of {kind} jobs"));
         }
         match kind {
-            JobKind::Payout | JobKind::Mint => match payload(job) {
+            JobKind::Payout
+            | JobKind::Mint
+            | JobKind::Wallet
+            | JobKind::Telemetry
+            | JobKind::Account
+            | JobKind::Collect => match payload(job) {
                 Ok(advance) => self.executor.advance(job, &advance).await,
                 Err(outcome) => outcome,
             },

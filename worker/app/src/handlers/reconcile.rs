@@ -30,7 +30,7 @@ impl Handlers {
         let held = self.store.held(&reconcile).await?;
         let listed = client.list(from, to).await?;
         let Comparison { found, strangers } = compare(&listed, &held);
-        let found = Self::still_missing(client, found).await;
+        let found = self.still_missing(client, found).await?;
         let differences = self.with_strangers(&reconcile, found, &strangers).await?;
         let compared = Compared { listed: listed.len(), held: held.len(), differences };
         self.store.finish_run(run, &reconcile, &compared).await?;
@@ -43,18 +43,23 @@ impl Handlers {
 
     /// What the list does not show may be dated outside of it, where the provider took it late: it is
     /// asked for by its id before it is called missing.
-    async fn still_missing(client: &Client, found: Vec<Found>) -> Vec<Found> {
+    async fn still_missing(&self, client: &Client, found: Vec<Found>) -> Result<Vec<Found>, HandlerError> {
         let mut missing = Vec::with_capacity(found.len());
         for difference in found {
-            let there = match (&difference.difference, &difference.provider_ref) {
-                (Difference::MissingThere, Some(id)) => client.poll(id, None).await.is_ok(),
+            let there = match (&difference.difference, &difference.provider_ref, difference.operation) {
+                (Difference::MissingThere, Some(id), Some(operation)) => {
+                    match self.store.operation(operation).await? {
+                        Some(view) => client.poll(&view.effect(), id, None).await.is_ok(),
+                        None => false,
+                    }
+                }
                 _ => false,
             };
             if !there {
                 missing.push(difference);
             }
         }
-        missing
+        Ok(missing)
     }
 
     /// Entries that match nothing of the window may match something outside of it.

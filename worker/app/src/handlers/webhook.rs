@@ -151,8 +151,8 @@ fn inbox_key(event: &WebhookEvent, body: &[u8]) -> String {
 /// Whether any kind is carried out by this provider; exhaustive, so a new kind is remembered here.
 const fn carries_operations(provider: Provider) -> bool {
     match provider {
-        Provider::Heleket | Provider::TrovoTech => true,
-        Provider::Stripe | Provider::Tatum => false,
+        Provider::Heleket | Provider::TrovoTech | Provider::Stripe => true,
+        Provider::Tatum => false,
     }
 }
 

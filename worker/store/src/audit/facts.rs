@@ -35,6 +35,10 @@ pub(super) struct Row {
     pub(super) parked: bool,
     /// Whether events wait in its inbox: they wake it even where it is final.
     pub(super) has_events: bool,
+    /// Of what it builds on, where that has a row.
+    pub(super) subject_kind: Option<String>,
+    pub(super) subject_tenant: Option<String>,
+    pub(super) subject_state: Option<Value>,
 }
 
 /// A row of `operation_history`.
@@ -63,11 +67,11 @@ pub(super) struct Intent {
     pub(super) open: bool,
 }
 
-/// A row of `share_reservations`.
+/// A row of `reservations`.
 pub(super) struct Reserved {
     pub(super) operation_id: Uuid,
-    pub(super) asset_id: String,
-    pub(super) percent: String,
+    pub(super) pool: String,
+    pub(super) amount: String,
     pub(super) released: bool,
 }
 
@@ -87,10 +91,14 @@ pub(super) async fn page(
 ) -> Result<Vec<Facts>, StoreError> {
     let rows = sqlx::query_as!(
         Row,
-        "/* audit_operations */ SELECT id, tenant, kind, request_hash, request, provider, account, state, state_data,
-             version, next_wake_at IS NOT NULL AS \"wakes!\", parked IS NOT NULL AS \"parked!\",
-             EXISTS (SELECT 1 FROM inbox WHERE operation_id = operations.id AND applied_at IS NULL) AS \"has_events!\"
-         FROM operations WHERE id > $1 ORDER BY id LIMIT $2",
+        "/* audit_operations */ SELECT o.id, o.tenant, o.kind, o.request_hash, o.request, o.provider, o.account,
+             o.state, o.state_data, o.version, o.next_wake_at IS NOT NULL AS \"wakes!\",
+             o.parked IS NOT NULL AS \"parked!\",
+             EXISTS (SELECT 1 FROM inbox WHERE operation_id = o.id AND applied_at IS NULL) AS \"has_events!\",
+             subject.kind AS \"subject_kind?\", subject.tenant AS \"subject_tenant?\",
+             subject.state_data AS \"subject_state?\"
+         FROM operations o LEFT JOIN operations subject ON subject.id = o.subject_id
+         WHERE o.id > $1 ORDER BY o.id LIMIT $2",
         after,
         limit,
     )
@@ -174,9 +182,9 @@ async fn intents(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Inte
 async fn reservations(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Reserved>, StoreError> {
     Ok(sqlx::query_as!(
         Reserved,
-        "/* audit_reservations */ SELECT operation_id, asset_id, percent::text AS \"percent!\",
+        "/* audit_reservations */ SELECT operation_id, pool, amount::text AS \"amount!\",
              released_at IS NOT NULL AS \"released!\"
-         FROM share_reservations WHERE operation_id = ANY($1)",
+         FROM reservations WHERE operation_id = ANY($1)",
         ids,
     )
     .fetch_all(connection)

@@ -48,7 +48,7 @@ pub enum Check {
     /// What is set aside is what an open or successful intent needs.
     Reservation,
     /// What an asset has set aside is the sum of its reservations, and no asset is issued beyond 100 %.
-    AssetShare,
+    Pool,
     /// What a provider answered late is applied, or will be.
     Evidence,
     /// A webhook that was handled is in the inbox of its operation.
@@ -75,7 +75,7 @@ impl Check {
         Self::Intent,
         Self::IntentKey,
         Self::Reservation,
-        Self::AssetShare,
+        Self::Pool,
         Self::Evidence,
         Self::Webhook,
         Self::Run,
@@ -99,7 +99,7 @@ impl Check {
             Self::Intent => "intent",
             Self::IntentKey => "intent_key",
             Self::Reservation => "reservation",
-            Self::AssetShare => "asset_share",
+            Self::Pool => "pool",
             Self::Evidence => "evidence",
             Self::Webhook => "webhook",
             Self::Run => "run",

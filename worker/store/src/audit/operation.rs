@@ -1,15 +1,17 @@
 //! One operation: its row, history, movements, intents, reservation and evidence against each other.
 
-use payfleet_core::ProviderKey;
+use payfleet_core::kinds::Standing;
 use payfleet_core::kinds::lifecycle::{Operation, State};
 use payfleet_core::provider::Action;
+use payfleet_core::{OperationId, ProviderKey};
 use rust_decimal::Decimal;
 
 use super::facts::{Facts, HistoryRow, Intent, Reserved, Row};
 use super::replay::{Broken, Replayed, replay};
 use super::{Check, Desk, money};
+use crate::StoreError;
 use crate::claim::resolved;
-use crate::operation_row::{OperationRow, to_json};
+use crate::operation_row::{OperationRow, json, kind, tenant, to_json};
 
 /// Names whatever differs.
 pub(super) fn check(facts: &Facts, desk: &mut Desk<'_>) {
@@ -44,6 +46,7 @@ fn count(facts: &Facts, desk: &mut Desk<'_>) {
 }
 
 fn read(row: &Row) -> Result<Operation, String> {
+    let subject = subject(row).map_err(|error| format!("what it builds on: {error}"))?;
     let row = OperationRow {
         id: row.id,
         tenant: row.tenant.clone(),
@@ -51,13 +54,24 @@ fn read(row: &Row) -> Result<Operation, String> {
         request: row.request.clone(),
         state_data: row.state_data.clone(),
     };
-    Operation::try_from(row).map_err(|error| error.to_string())
+    let operation = Operation::try_from(row).map_err(|error| error.to_string())?;
+    Ok(Operation { subject, ..operation })
+}
+
+fn subject(row: &Row) -> Result<Option<Standing>, StoreError> {
+    let (Some(name), Some(owner), Some(state)) = (&row.subject_kind, &row.subject_tenant, &row.subject_state)
+    else {
+        return Ok(None);
+    };
+    let id = OperationId::from_uuid(row.id);
+    let state = json("subject.state_data", &id, state.clone())?;
+    Ok(Some(Standing { kind: kind(&id, name)?, tenant: tenant(&id, owner.clone())?, state }))
 }
 
 /// Looks at columns alone, so that a row that cannot be read is looked at too.
 fn wake_up(subject: &str, facts: &Facts, desk: &mut Desk<'_>) {
     let row = &facts.row;
-    let is_final = matches!(row.state.as_str(), "settled" | "failed");
+    let is_final = matches!(row.state.as_str(), "settled" | "returned" | "failed");
     if is_final && row.parked {
         desk.found(Check::WakeUp, subject, format!("is {} and parked", row.state));
     } else if is_final && row.wakes && !row.has_events {
@@ -164,20 +178,20 @@ fn reservation(
 ) {
     let word = |held: Option<bool>| match held {
         None => "nothing was ever set aside",
-        Some(true) => "its share is set aside",
-        Some(false) => "its share was given back",
+        Some(true) => "its part is set aside",
+        Some(false) => "its part was given back",
     };
     let is = held.map(|reserved| !reserved.released);
     if is != should {
         let detail = format!("{}; by its history {}", word(is), word(should));
         desk.found(Check::Reservation, subject, detail);
     }
-    if let (Some(held), Some(due)) = (held, operation.request.reservation())
-        && (held.asset_id != due.asset_id || held.percent.parse::<Decimal>() != Ok(due.percent))
+    if let (Some(held), Some(due)) = (held, operation.reservation())
+        && (held.pool != due.pool || held.amount.parse::<Decimal>() != Ok(due.amount))
     {
         let detail = format!(
             "{} of {} is set aside, asked were {} of {}",
-            held.percent, held.asset_id, due.percent, due.asset_id
+            held.amount, held.pool, due.amount, due.pool
         );
         desk.found(Check::Reservation, subject, detail);
     }

@@ -12,7 +12,7 @@ SELECT 'inbox ' || i.id, 'operation ' || i.operation_id
 FROM inbox i WHERE NOT EXISTS (SELECT 1 FROM operations o WHERE o.id = i.operation_id)
 UNION ALL
 SELECT 'reservation ' || r.operation_id, 'operation ' || r.operation_id
-FROM share_reservations r WHERE NOT EXISTS (SELECT 1 FROM operations o WHERE o.id = r.operation_id)
+FROM reservations r WHERE NOT EXISTS (SELECT 1 FROM operations o WHERE o.id = r.operation_id)
 UNION ALL
 SELECT 'history ' || h.operation_id || '/' || h.version || '/' || h.step, 'operation ' || h.operation_id
 FROM operation_history h WHERE NOT EXISTS (SELECT 1 FROM operations o WHERE o.id = h.operation_id)

@@ -36,7 +36,7 @@ pub(super) fn replay(operation: &Operation, history: &[HistoryRow]) -> Result<Re
             let name = event.name();
             return Err(Broken::Differs(format!("{place}: {name} leads to {got}, the history says {said}")));
         }
-        if matches!(event, Event::IntentOpened { .. }) && operation.request.reservation().is_some() {
+        if matches!(event, Event::IntentOpened { .. }) && operation.reservation().is_some() {
             reserved = Some(true);
         }
         if applied.outcome.releases_reservation {

@@ -9,7 +9,7 @@ use crate::StoreError;
 
 pub(super) async fn check(connection: &mut PgConnection, desk: &mut Desk<'_>) -> Result<(), StoreError> {
     orphans(connection, desk).await?;
-    asset_shares(connection, desk).await?;
+    pools(connection, desk).await?;
     issued_shares(connection, desk).await?;
     webhooks(connection, desk).await?;
     runs(connection, desk).await
@@ -23,21 +23,21 @@ async fn orphans(connection: &mut PgConnection, desk: &mut Desk<'_>) -> Result<(
     Ok(())
 }
 
-async fn asset_shares(connection: &mut PgConnection, desk: &mut Desk<'_>) -> Result<(), StoreError> {
+async fn pools(connection: &mut PgConnection, desk: &mut Desk<'_>) -> Result<(), StoreError> {
     let mut rows = sqlx::query!(
-        "/* audit_asset_shares */ SELECT COALESCE(s.asset_id, r.asset_id) AS \"asset_id!\",
-             COALESCE(s.reserved, 0)::text AS \"stored!\", COALESCE(r.percent, 0)::text AS \"sum!\"
-         FROM asset_shares s FULL JOIN (
-             SELECT tenant, provider, account, asset_id, sum(percent) AS percent FROM share_reservations
-             WHERE released_at IS NULL GROUP BY tenant, provider, account, asset_id
-         ) AS r USING (tenant, provider, account, asset_id)
-         WHERE COALESCE(s.reserved, 0) <> COALESCE(r.percent, 0) OR COALESCE(s.reserved, 0) NOT BETWEEN 0 AND 100",
+        "/* audit_pools */ SELECT COALESCE(p.pool, r.pool) AS \"pool!\",
+             COALESCE(p.reserved, 0)::text AS \"stored!\", COALESCE(r.amount, 0)::text AS \"sum!\"
+         FROM pools p FULL JOIN (
+             SELECT tenant, provider, account, pool, sum(amount) AS amount FROM reservations
+             WHERE released_at IS NULL GROUP BY tenant, provider, account, pool
+         ) AS r USING (tenant, provider, account, pool)
+         WHERE COALESCE(p.reserved, 0) <> COALESCE(r.amount, 0)
+            OR COALESCE(p.reserved, 0) NOT BETWEEN 0 AND COALESCE(p.whole, 0)",
     )
     .fetch(connection);
     while let Some(row) = rows.try_next().await? {
-        let detail =
-            format!("{} % is stored as set aside, the reservations sum to {} %", row.stored, row.sum);
-        desk.found(Check::AssetShare, format!("asset {}", row.asset_id), detail);
+        let detail = format!("{} is stored as set aside, the reservations sum to {}", row.stored, row.sum);
+        desk.found(Check::Pool, format!("pool {}", row.pool), detail);
     }
     Ok(())
 }
@@ -51,7 +51,7 @@ async fn issued_shares(connection: &mut PgConnection, desk: &mut Desk<'_>) -> Re
     .fetch(connection);
     while let Some(row) = rows.try_next().await? {
         let detail = format!("{} % of {} have been issued", row.issued, row.unit);
-        desk.found(Check::AssetShare, format!("account {}", row.account), detail);
+        desk.found(Check::Pool, format!("account {}", row.account), detail);
     }
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! `apply`: one nested match per state, so that the compiler sees a missing case.
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
 
+use std::collections::BTreeMap;
+
 use super::{Event, Operation, State};
+use crate::kinds::Settled;
 use crate::ledger::Movement;
 use crate::outcome::OutcomeClass;
 use crate::provider::{CallOutcome, Finding, Progress, Report, UNAUTHORIZED};
@@ -57,7 +60,8 @@ impl Operation {
             State::InDoubt { intent } => self.when_in_doubt(*intent, event),
             State::Accepted { provider_ref, .. } => self.when_accepted(provider_ref, event),
             State::Quarantined { .. } => self.when_quarantined(event),
-            State::Settled { provider_ref } => self.when_settled(provider_ref, event),
+            State::Settled { provider_ref, .. } => self.when_settled(provider_ref, event),
+            State::Returned { provider_ref, .. } => self.when_returned(provider_ref, event),
             State::Failed { .. } => self.when_failed(event),
         }
     }
@@ -156,6 +160,10 @@ impl Operation {
             Event::Polled { report } | Event::Hinted { report } => {
                 Ok(if report.provider_ref != provider_ref {
                     self.discrepancy(&report.provider_ref, "was reported")
+                } else if let Progress::Failed { reason } = &report.progress
+                    && self.request.may_return()
+                {
+                    self.taken_back(event, report, reason)
                 } else if matches!(report.progress, Progress::Failed { .. }) {
                     self.discrepancy(provider_ref, "was reported as failed after it had settled")
                 } else if let Some(difference) = self.request.difference(report) {
@@ -165,6 +173,42 @@ impl Operation {
                     )
                 } else {
                     self.unchanged()
+                })
+            }
+            Event::Evidence { .. } => Ok(self.evidence(event)),
+            Event::IntentOpened { .. }
+            | Event::Refused { .. }
+            | Event::Called { .. }
+            | Event::LeftOpen { .. }
+            | Event::Probed { .. } => Err(self.illegal(event)),
+        }
+    }
+
+    /// What the provider's word that a success was taken back makes of it: a poll decides, a hint is
+    /// looked into.
+    fn taken_back(&self, event: &Event, report: &Report, reason: &str) -> Applied {
+        if matches!(event, Event::Hinted { .. }) {
+            return self.look_now();
+        }
+        let settled = self.settled_by(report);
+        Applied {
+            state: State::Returned { provider_ref: report.provider_ref.clone(), reason: reason.to_owned() },
+            outcome: Outcome {
+                movement: self.request.settlement(&settled).map(|movement| movement.reversed("returned")),
+                releases_reservation: self.reservation().is_some(),
+                ..Outcome::default()
+            },
+        }
+    }
+
+    fn when_returned(&self, provider_ref: &str, event: &Event) -> Result<Applied, Illegal> {
+        match event {
+            // Of what was paid before it came back we hear late, and again.
+            Event::Polled { report } | Event::Hinted { report } => {
+                Ok(if report.provider_ref == provider_ref {
+                    self.unchanged()
+                } else {
+                    self.discrepancy(&report.provider_ref, "was reported")
                 })
             }
             Event::Evidence { .. } => Ok(self.evidence(event)),
@@ -228,9 +272,14 @@ impl Operation {
         }
         match &report.progress {
             Progress::Succeeded => Applied {
-                state: State::Settled { provider_ref },
+                state: State::Settled {
+                    provider_ref,
+                    tx_hash: self.tx_hash(report),
+                    moved: report.money,
+                    facts: self.facts(report),
+                },
                 outcome: Outcome {
-                    movement: Some(self.request.settlement(&self.tenant, &self.account, report)),
+                    movement: self.request.settlement(&self.settled_by(report)),
                     ..Outcome::default()
                 },
             },
@@ -250,24 +299,32 @@ impl Operation {
     }
 
     fn accepted(&self, report: &Report) -> State {
-        let known = match &self.state {
-            State::Accepted { tx_hash, .. } => tx_hash.clone(),
-            State::Requested
-            | State::Submitting { .. }
-            | State::Retrying { .. }
-            | State::InDoubt { .. }
-            | State::Quarantined { .. }
-            | State::Settled { .. }
-            | State::Failed { .. } => None,
-        };
         State::Accepted {
             provider_ref: report.provider_ref.clone(),
-            tx_hash: report.tx_hash.clone().or(known),
+            tx_hash: self.tx_hash(report),
+            facts: self.facts(report),
         }
     }
 
+    /// The transaction that the report names, or the one that was known.
+    fn tx_hash(&self, report: &Report) -> Option<String> {
+        report.tx_hash.clone().or_else(|| self.state.tx_hash().map(str::to_owned))
+    }
+
+    /// What was known and what the report adds.
+    fn facts(&self, report: &Report) -> BTreeMap<String, String> {
+        let mut facts = self.state.facts().cloned().unwrap_or_default();
+        facts.extend(report.facts.clone());
+        facts
+    }
+
+    fn settled_by<'a>(&'a self, report: &'a Report) -> Settled<'a> {
+        let on = self.subject.as_ref().and_then(|subject| subject.state.provider_ref());
+        Settled { tenant: &self.tenant, account: &self.account, on, report }
+    }
+
     fn failed(&self, reason: &str) -> Applied {
-        let releases_reservation = self.request.reservation().is_some();
+        let releases_reservation = self.reservation().is_some();
         let outcome = Outcome { releases_reservation, ..Outcome::default() };
         Applied { state: State::Failed { reason: reason.to_owned() }, outcome }
     }

@@ -1,4 +1,4 @@
-//! The life of an operation that moves money with one call: payout and mint share it, because they
+//! The life of an operation: one call at a provider under one key. All kinds share it, because they
 //! differ in what they ask and compare, not in how money gets safely from asked to settled.
 //!
 //! `plan` and `apply` are pure. An event may come early, late, twice or never; every order of
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use state::State;
 
 use crate::ids::{AccountId, OperationId, TenantId};
-use crate::kinds::Request;
+use crate::kinds::{Request, Reservation, Standing};
 use crate::provider::Effect;
 
 /// An operation as a worker holds it: what was asked, and how far it has come.
@@ -29,6 +29,8 @@ pub struct Operation {
     pub account: AccountId,
     /// What was asked.
     pub request: Request,
+    /// How far what it builds on has come, where it builds on something that is known.
+    pub subject: Option<Standing>,
     /// How far it has come.
     pub state: State,
 }
@@ -57,6 +59,16 @@ pub enum Plan {
     },
     /// Ask the provider until it says something final.
     Confirm,
+    /// What it builds on has not come far enough.
+    Wait {
+        /// Whether there is such a thing at all, as far as we know.
+        known: bool,
+    },
+    /// Our own rules forbid it.
+    Refuse {
+        /// Which rule.
+        reason: String,
+    },
     /// Only a person can go on.
     Park {
         /// Why.
@@ -96,20 +108,73 @@ impl Parked {
     }
 }
 
+/// What an operation builds on, as far as it concerns us.
+enum Ground {
+    /// Nothing, or something whose id at the provider is known.
+    Firm(Option<String>),
+    /// Something that is still on its way.
+    NotYet,
+    /// Something that will never carry it.
+    Never(String),
+}
+
 impl Operation {
     /// What to do next in this state.
     #[must_use]
     pub fn plan(&self) -> Plan {
         match &self.state {
-            State::Requested => Plan::Open { effect: self.request.effect() },
-            State::Retrying { intent } => Plan::Again { intent: *intent, effect: self.request.effect() },
+            State::Requested => match self.ground() {
+                Ground::Firm(on) => Plan::Open { effect: self.effect(on) },
+                Ground::NotYet => Plan::Wait { known: self.subject.is_some() },
+                Ground::Never(reason) => Plan::Refuse { reason },
+            },
+            State::Retrying { intent } => Plan::Again { intent: *intent, effect: self.effect(self.on()) },
             // A claimer that finds an open intent never calls first.
             State::Submitting { intent } | State::InDoubt { intent } => {
-                Plan::Resolve { intent: *intent, effect: self.request.effect() }
+                Plan::Resolve { intent: *intent, effect: self.effect(self.on()) }
             }
             State::Accepted { .. } => Plan::Confirm,
             State::Quarantined { difference, .. } => Plan::Park { reason: difference.clone() },
-            State::Settled { .. } | State::Failed { .. } => Plan::Rest,
+            State::Settled { .. } | State::Returned { .. } | State::Failed { .. } => Plan::Rest,
+        }
+    }
+
+    /// What must be set aside with the intent.
+    #[must_use]
+    pub fn reservation(&self) -> Option<Reservation> {
+        self.request.reservation(self.subject.as_ref())
+    }
+
+    fn effect(&self, on: Option<String>) -> Effect {
+        Effect { asked: self.request.clone(), on }
+    }
+
+    /// The provider's id of what it builds on.
+    fn on(&self) -> Option<String> {
+        self.subject.as_ref().and_then(|subject| subject.state.provider_ref()).map(str::to_owned)
+    }
+
+    fn ground(&self) -> Ground {
+        let Some(needed) = self.request.subject() else { return Ground::Firm(None) };
+        let Some(subject) = &self.subject else { return Ground::NotYet };
+        // What belongs to somebody else does not exist.
+        if subject.kind != needed.kind || subject.tenant != self.tenant {
+            return Ground::Never(format!("there is no {} with the id that was given", needed.kind));
+        }
+        match &subject.state {
+            State::Settled { provider_ref, .. } => Ground::Firm(Some(provider_ref.clone())),
+            State::Accepted { provider_ref, .. } if !self.request.needs_settled_subject() => {
+                Ground::Firm(Some(provider_ref.clone()))
+            }
+            State::Failed { reason } | State::Returned { reason, .. } => {
+                Ground::Never(format!("the {} it is about has failed: {reason}", needed.kind))
+            }
+            State::Requested
+            | State::Submitting { .. }
+            | State::Retrying { .. }
+            | State::InDoubt { .. }
+            | State::Accepted { .. }
+            | State::Quarantined { .. } => Ground::NotYet,
         }
     }
 }

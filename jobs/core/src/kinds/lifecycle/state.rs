@@ -1,7 +1,11 @@
 //! The states. Each variant owns its data.
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use crate::Money;
 
 /// How far an operation has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +35,9 @@ pub enum State {
         /// The transaction on the chain, once known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tx_hash: Option<String>,
+        /// What the client needs to go on.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        facts: BTreeMap<String, String>,
     },
     /// The provider did something else than was asked. A person decides.
     Quarantined {
@@ -43,6 +50,22 @@ pub enum State {
     Settled {
         /// The provider's id of it.
         provider_ref: String,
+        /// The transaction on the chain, where there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tx_hash: Option<String>,
+        /// What was moved, where the provider says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        moved: Option<Money>,
+        /// What the client needs to go on.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        facts: BTreeMap<String, String>,
+    },
+    /// It happened, and was taken back afterwards, as banks do; the ledger says both.
+    Returned {
+        /// The provider's id of it.
+        provider_ref: String,
+        /// Why.
+        reason: String,
     },
     /// It did not happen and will not: a documented refusal or final failure.
     Failed {
@@ -53,8 +76,17 @@ pub enum State {
 
 impl State {
     /// The name of every state.
-    pub const NAMES: [&str; 8] =
-        ["requested", "submitting", "retrying", "in_doubt", "accepted", "quarantined", "settled", "failed"];
+    pub const NAMES: [&str; 9] = [
+        "requested",
+        "submitting",
+        "retrying",
+        "in_doubt",
+        "accepted",
+        "quarantined",
+        "settled",
+        "returned",
+        "failed",
+    ];
 
     /// Its name in tables, URLs and diagrams.
     #[must_use]
@@ -67,15 +99,16 @@ impl State {
             Self::Accepted { .. } => "accepted",
             Self::Quarantined { .. } => "quarantined",
             Self::Settled { .. } => "settled",
+            Self::Returned { .. } => "returned",
             Self::Failed { .. } => "failed",
         }
     }
 
-    /// Whether nothing will change it any more.
+    /// Whether nothing is left for us to do. (A bank can still return what has settled.)
     #[must_use]
     pub const fn is_final(&self) -> bool {
         match self {
-            Self::Settled { .. } | Self::Failed { .. } => true,
+            Self::Settled { .. } | Self::Returned { .. } | Self::Failed { .. } => true,
             Self::Requested
             | Self::Submitting { .. }
             | Self::Retrying { .. }
@@ -91,11 +124,58 @@ impl State {
         match self {
             Self::Accepted { provider_ref, .. }
             | Self::Quarantined { provider_ref, .. }
-            | Self::Settled { provider_ref } => Some(provider_ref),
+            | Self::Settled { provider_ref, .. }
+            | Self::Returned { provider_ref, .. } => Some(provider_ref),
             Self::Requested
             | Self::Submitting { .. }
             | Self::Retrying { .. }
             | Self::InDoubt { .. }
+            | Self::Failed { .. } => None,
+        }
+    }
+
+    /// The transaction on the chain, where one is known.
+    #[must_use]
+    pub fn tx_hash(&self) -> Option<&str> {
+        match self {
+            Self::Accepted { tx_hash, .. } | Self::Settled { tx_hash, .. } => tx_hash.as_deref(),
+            Self::Requested
+            | Self::Submitting { .. }
+            | Self::Retrying { .. }
+            | Self::InDoubt { .. }
+            | Self::Quarantined { .. }
+            | Self::Returned { .. }
+            | Self::Failed { .. } => None,
+        }
+    }
+
+    /// What was moved, where it has settled and the provider says how much.
+    #[must_use]
+    pub const fn moved(&self) -> Option<Money> {
+        match self {
+            Self::Settled { moved, .. } => *moved,
+            Self::Requested
+            | Self::Submitting { .. }
+            | Self::Retrying { .. }
+            | Self::InDoubt { .. }
+            | Self::Accepted { .. }
+            | Self::Quarantined { .. }
+            | Self::Returned { .. }
+            | Self::Failed { .. } => None,
+        }
+    }
+
+    /// What the client needs to go on, by our names.
+    #[must_use]
+    pub const fn facts(&self) -> Option<&BTreeMap<String, String>> {
+        match self {
+            Self::Accepted { facts, .. } | Self::Settled { facts, .. } => Some(facts),
+            Self::Requested
+            | Self::Submitting { .. }
+            | Self::Retrying { .. }
+            | Self::InDoubt { .. }
+            | Self::Quarantined { .. }
+            | Self::Returned { .. }
             | Self::Failed { .. } => None,
         }
     }

@@ -5,33 +5,33 @@
     reason = "tests count and filter"
 )]
 
+use std::collections::BTreeMap;
+
 use super::*;
+use crate::kinds::payout::Destination;
 use crate::outcome::OutcomeClass;
 use crate::provider::{CallOutcome, Finding, Progress, Report};
 
 fn operation(state: State) -> Operation {
     let request = Request::Payout(crate::kinds::payout::Payout {
         money: Money::parse_positive("15.5", "USDT".parse().unwrap()).unwrap(),
-        network: Network::Tron,
-        address: "TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm".to_owned(),
+        to: Destination::Crypto {
+            network: Network::Tron,
+            address: "TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm".to_owned(),
+        },
         reference: None,
     });
     let tenant = TenantId::default();
     let id = OperationId::derive(&tenant, "/v1/payouts", "k");
-    Operation { id, tenant, account: AccountId::default(), request, state }
+    Operation { id, tenant, account: AccountId::default(), request, subject: None, state }
+}
+
+fn settled() -> State {
+    State::Settled { provider_ref: "u1".to_owned(), tx_hash: None, moved: None, facts: BTreeMap::new() }
 }
 
 fn report(progress: Progress) -> Report {
-    Report {
-        provider_ref: "u1".to_owned(),
-        progress,
-        raw_status: "raw".to_owned(),
-        money: None,
-        destination: None,
-        network: None,
-        tx_hash: None,
-        fee: None,
-    }
+    Report::of("u1", progress, "raw")
 }
 
 use crate::Money;
@@ -49,9 +49,10 @@ fn states() -> Vec<State> {
         State::Submitting { intent: 1 },
         State::Retrying { intent: 1 },
         State::InDoubt { intent: 1 },
-        State::Accepted { provider_ref: provider_ref.clone(), tx_hash: None },
+        State::Accepted { provider_ref: provider_ref.clone(), tx_hash: None, facts: BTreeMap::new() },
         State::Quarantined { provider_ref: provider_ref.clone(), difference: "amount".to_owned() },
-        State::Settled { provider_ref },
+        settled(),
+        State::Returned { provider_ref, reason: "account_closed".to_owned() },
         State::Failed { reason: "refused".to_owned() },
     ]
 }
@@ -164,7 +165,7 @@ fn every_order_of_polls_and_hints_ends_settled_with_one_movement() {
         Event::Polled { report: report(Progress::Succeeded) },
         Event::Polled { report: report(Progress::Succeeded) },
     ];
-    let accepted = State::Accepted { provider_ref: "u1".to_owned(), tx_hash: None };
+    let accepted = State::Accepted { provider_ref: "u1".to_owned(), tx_hash: None, facts: BTreeMap::new() };
     permutations(&mut (0..events.len()).collect(), 0, &mut |order| {
         let mut operation = operation(accepted.clone());
         let mut movements = 0;
@@ -198,7 +199,11 @@ fn another_amount_network_or_destination_is_quarantined_not_settled() {
         Report { destination: Some("TXYZ".to_owned()), ..report(Progress::Succeeded) },
     ];
     for report in differing {
-        let accepted = operation(State::Accepted { provider_ref: "u1".to_owned(), tx_hash: None });
+        let accepted = operation(State::Accepted {
+            provider_ref: "u1".to_owned(),
+            tx_hash: None,
+            facts: BTreeMap::new(),
+        });
         let applied = accepted.apply(&Event::Polled { report }).unwrap();
         assert!(matches!(applied.state, State::Quarantined { .. }));
         assert!(applied.outcome.discrepancy.is_some());
@@ -240,7 +245,7 @@ fn a_late_refusal_of_an_older_attempt_decides_nothing() {
 
 #[test]
 fn another_report_about_a_settled_payout_is_shown_to_a_person() {
-    let settled = operation(State::Settled { provider_ref: "u1".to_owned() });
+    let settled = operation(settled());
     let elsewhere = Report { destination: Some("TXYZ".to_owned()), ..report(Progress::Succeeded) };
     let applied = settled.apply(&Event::Polled { report: elsewhere }).unwrap();
     assert!(applied.outcome.discrepancy.is_some());

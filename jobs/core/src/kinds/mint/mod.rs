@@ -4,14 +4,19 @@
 //! the store makes together with the intent.
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
 
+use std::collections::BTreeMap;
+
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
+use super::asked::{Asked, Reservation, Settled, Standing};
 use crate::Money;
-use crate::ids::TenantId;
+use crate::address::Network;
+use crate::kinds::OperationKind;
 use crate::ledger::Movement;
 use crate::money::{AmountError, parse_plain_decimal};
-use crate::provider::Report;
+use crate::provider::{Action, Provider, Report};
 
 /// What kind of thing is shared. The provider's own words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,21 +109,62 @@ pub struct Share {
     pub invested: Money,
 }
 
-impl Share {
-    /// Compares the destination of a report with the wallet asked for.
-    #[must_use]
-    pub fn difference(&self, report: &Report) -> Option<String> {
+impl Asked for Share {
+    fn kind(&self) -> OperationKind {
+        OperationKind::Mint
+    }
+
+    fn provider(&self) -> Provider {
+        Provider::TrovoTech
+    }
+
+    fn action(&self) -> Action {
+        Action::Mint
+    }
+
+    fn money(&self) -> Option<Money> {
+        Some(self.invested)
+    }
+
+    fn network(&self) -> Option<Network> {
+        Some(Network::Bantu)
+    }
+
+    /// The shares of one asset, the whole of which is 100 %.
+    fn reservation(&self, _subject: Option<&Standing>) -> Option<Reservation> {
+        Some(Reservation { pool: self.unit(), amount: self.percent.value(), whole: Decimal::ONE_HUNDRED })
+    }
+
+    fn difference(&self, report: &Report) -> Option<String> {
         (report.destination.as_deref().is_some_and(|wallet| wallet != self.wallet))
             .then(|| "the provider names another wallet than was asked for".to_owned())
     }
 
     /// Issues the share: from the asset's `issued` account to its `held` account, in percent.
-    #[must_use]
-    pub fn settlement(&self, tenant: &TenantId) -> Movement {
-        let unit = format!("share:{}", self.asset_id);
-        let from = format!("shares:issued:{tenant}");
-        let to = format!("shares:held:{tenant}");
-        Movement::transfer("settled", &unit, self.percent.value(), &from, &to)
+    fn settlement(&self, settled: &Settled<'_>) -> Option<Movement> {
+        let (from, to) = (settled.tenants("shares:issued"), settled.tenants("shares:held"));
+        Some(Movement::transfer("settled", &self.unit(), self.percent.value(), &from, &to))
+    }
+
+    fn is_listed(&self) -> bool {
+        true
+    }
+
+    fn shown(&self) -> BTreeMap<&'static str, Value> {
+        BTreeMap::from([
+            ("network", json!(Network::Bantu)),
+            ("asset_id", json!(self.asset_id)),
+            ("asset_type", json!(self.asset_type)),
+            ("asset_metadata", json!(self.metadata)),
+            ("investor_wallet", json!(self.wallet)),
+            ("fraction_owned", json!(self.percent)),
+        ])
+    }
+}
+
+impl Share {
+    fn unit(&self) -> String {
+        format!("share:{}", self.asset_id)
     }
 }
 

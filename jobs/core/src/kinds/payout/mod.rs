@@ -1,61 +1,139 @@
-//! A payout: one payment to one beneficiary.
+//! A payout: one payment to one beneficiary, on a chain or from a connected account to its bank.
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::asked::{Asked, Settled, Subject, other_money};
 use crate::Money;
 use crate::address::Network;
-use crate::ids::{AccountId, TenantId};
+use crate::ids::OperationId;
+use crate::kinds::OperationKind;
 use crate::ledger::Movement;
-use crate::provider::{Effect, Provider, Report};
+use crate::provider::{Action, Provider, Report};
 
 /// What a client asked to have paid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payout {
     /// How much of what.
     pub money: Money,
-    /// On which chain.
-    pub network: Network,
     /// To whom.
-    pub address: String,
+    pub to: Destination,
     /// The client's own words for it, shown to people, sent to nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
 }
 
-impl Payout {
-    /// The call that pays it.
-    #[must_use]
-    pub fn effect(&self) -> Effect {
-        Effect::Payout { money: self.money, network: self.network, address: self.address.clone() }
+/// To whom a payout goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Destination {
+    /// To an address on a chain, by Heleket.
+    Crypto {
+        /// On which chain.
+        network: Network,
+        /// To whom.
+        address: String,
+    },
+    /// From a connected account's balance to its own bank account or card, by Stripe.
+    Bank {
+        /// The operation that made the connected account.
+        account: OperationId,
+        /// How fast.
+        speed: Speed,
+    },
+}
+
+/// How fast a bank payout is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Speed {
+    /// In days, to a bank account.
+    Standard,
+    /// In minutes, where bank or card allow it; at a fee.
+    Instant,
+}
+
+impl Asked for Payout {
+    fn kind(&self) -> OperationKind {
+        OperationKind::Payout
     }
 
-    /// Compares amount, asset, network and destination of a report with what was asked.
-    #[must_use]
-    pub fn difference(&self, report: &Report) -> Option<String> {
-        if let Some(money) = report.money.filter(|money| *money != self.money) {
-            return Some(format!("asked to pay {}, the provider says {money}", self.money));
+    fn provider(&self) -> Provider {
+        match self.to {
+            Destination::Crypto { .. } => Provider::Heleket,
+            Destination::Bank { .. } => Provider::Stripe,
         }
-        if let Some(network) = report.network.as_deref().filter(|name| *name != self.network.as_str()) {
-            return Some(format!("asked for network {}, the provider says {network}", self.network));
+    }
+
+    fn action(&self) -> Action {
+        Action::Payout
+    }
+
+    fn money(&self) -> Option<Money> {
+        Some(self.money)
+    }
+
+    fn network(&self) -> Option<Network> {
+        match self.to {
+            Destination::Crypto { network, .. } => Some(network),
+            Destination::Bank { .. } => None,
         }
-        let elsewhere = |destination: &str| !self.network.same_address(destination, &self.address);
+    }
+
+    fn subject(&self) -> Option<Subject> {
+        match self.to {
+            Destination::Crypto { .. } => None,
+            Destination::Bank { account, .. } => {
+                Some(Subject { operation: account, kind: OperationKind::Account })
+            }
+        }
+    }
+
+    fn difference(&self, report: &Report) -> Option<String> {
+        if let Some(difference) = other_money(self.money, report) {
+            return Some(difference);
+        }
+        // Where a bank payout goes is the account holder's business.
+        let Destination::Crypto { network, address } = &self.to else { return None };
+        if let Some(said) = report.network.as_deref().filter(|name| *name != network.as_str()) {
+            return Some(format!("asked for network {network}, the provider says {said}"));
+        }
+        let elsewhere = |destination: &str| !network.same_address(destination, address);
         if report.destination.as_deref().is_some_and(elsewhere) {
             return Some("the provider names another destination than was asked for".to_owned());
         }
         None
     }
 
-    /// `provider` pays, the tenant's `payouts` receive. The provider's fee is not known to be ours
-    /// (see docs/ledger.md), so it is not posted here.
-    #[must_use]
-    pub fn settlement(&self, tenant: &TenantId, account: &AccountId, _report: &Report) -> Movement {
-        Movement::transfer(
-            "settled",
-            self.money.asset().code(),
-            self.money.amount(),
-            &format!("provider:{}:{account}", Provider::Heleket),
-            &format!("payouts:{tenant}"),
-        )
+    /// Whoever holds the money pays, the tenant's `payouts` receive. The provider's fee is not known
+    /// to be ours (see docs/ledger.md), so it is not posted here.
+    fn settlement(&self, settled: &Settled<'_>) -> Option<Movement> {
+        let from = match self.to {
+            Destination::Crypto { .. } => settled.ours_at(Provider::Heleket),
+            Destination::Bank { .. } => settled.theirs_at(Provider::Stripe),
+        };
+        Some(Settled::moves(self.money, &from, &settled.tenants("payouts")))
+    }
+
+    /// A bank can send a payout back days after it was paid.
+    fn may_return(&self) -> bool {
+        matches!(self.to, Destination::Bank { .. })
+    }
+
+    fn is_listed(&self) -> bool {
+        matches!(self.to, Destination::Crypto { .. })
+    }
+
+    fn shown(&self) -> BTreeMap<&'static str, Value> {
+        let to = match &self.to {
+            Destination::Crypto { network, address } => {
+                [("network", json!(network)), ("address", json!(address))]
+            }
+            Destination::Bank { account, speed } => [("account", json!(account)), ("speed", json!(speed))],
+        };
+        to.into_iter().chain([("reference", json!(self.reference))]).collect()
     }
 }

@@ -1,0 +1,361 @@
+//! Stripe's part of the executor's vocabulary: which call carries out which request, and how its
+//! outcome is told in our words.
+//!
+//! Every call is one POST under the intent's key. The reference that we leave in the metadata finds it
+//! again when Stripe has forgotten the key.
+
+use std::collections::BTreeMap;
+
+use payfleet_core::kinds::account::{Account, AccountLink};
+use payfleet_core::kinds::collect::{
+    Capture, Change, Customer, MethodChange, Payment, PaymentChange, PaymentMethod, Refund,
+    RefundReason as WhyRefund,
+};
+use payfleet_core::kinds::payout::{Destination, Payout, Speed};
+use payfleet_core::kinds::reconcile::Listed;
+use payfleet_core::kinds::transfer::Transfer;
+use payfleet_core::kinds::{Asked, Request};
+use payfleet_core::provider::{Action, DoubtPolicy, Effect, Finding, Progress, Report};
+use payfleet_core::{ProviderKey, Timestamp};
+use secrecy::ExposeSecret;
+use time::format_description::well_known::Rfc3339;
+
+use super::capabilities::{KEY_WINDOW_MS, REFERENCE};
+use super::client::{Answered, Client, IdempotencyKey};
+use super::objects::Metadata;
+use super::params::{
+    Confirmation, CustomerFields, NewAccount, NewAccountLink, NewPaymentIntent, NewPayout, NewRefund,
+    NewTransfer, Redirects,
+};
+use super::params::{Created, ListFilter};
+use super::words::{AccountLinkType, CaptureMethod, PayoutMethod, RefundReason};
+use crate::client::{ProviderError, Reply, not_offered};
+
+/// How far Stripe's clock may be behind ours.
+const CLOCK_SLACK_MS: i64 = 300_000;
+
+impl Client {
+    /// Stripe knows every key for a day; after that a look-up is the only way on.
+    pub(crate) const fn doubt(_action: Action) -> DoubtPolicy {
+        DoubtPolicy::SameKey { window_ms: KEY_WINDOW_MS }
+    }
+
+    pub(crate) fn reference(key: &ProviderKey) -> String {
+        key.as_str().to_owned()
+    }
+
+    pub(crate) async fn call(&self, effect: &Effect, key: &ProviderKey) -> Reply {
+        match self.carry_out(effect, key).await {
+            Ok(reply) => reply,
+            Err(error) => error.into(),
+        }
+    }
+
+    async fn carry_out(&self, effect: &Effect, key: &ProviderKey) -> Result<Reply, ProviderError> {
+        let on = || effect.on.as_deref().ok_or_else(not_offered);
+        match &effect.asked {
+            Request::Payout(payout) => self.pay_out(payout, on()?, key).await,
+            Request::Transfer(transfer) => self.transfer_to(transfer, on()?, key).await,
+            Request::Account(account) => self.make_account(account, key).await,
+            Request::AccountLink(link) => self.make_link(link, on()?, key).await,
+            Request::Customer(customer) => self.make_customer(customer, key).await,
+            Request::PaymentMethod(method) => self.change_method(method, on()?, key).await,
+            Request::Payment(payment) => self.make_payment(payment, effect.on.as_deref(), key).await,
+            Request::PaymentChange(change) => self.change_payment(change, on()?, key).await,
+            Request::Refund(refund) => self.refund_payment(refund, on()?, key).await,
+            Request::Mint(_) | Request::Wallet(_) | Request::Telemetry(_) => Err(not_offered()),
+        }
+    }
+
+    async fn pay_out(
+        &self,
+        payout: &Payout,
+        account: &str,
+        key: &ProviderKey,
+    ) -> Result<Reply, ProviderError> {
+        let Destination::Bank { speed, .. } = payout.to else { return Err(not_offered()) };
+        let method = match speed {
+            Speed::Standard => PayoutMethod::Standard,
+            Speed::Instant => PayoutMethod::Instant,
+        };
+        let params =
+            NewPayout { method: Some(method), metadata: reference(key), ..NewPayout::of(payout.money) };
+        told(self.account(account).create_payout(&params, &idempotency_key(key)?).await?)
+    }
+
+    async fn transfer_to(
+        &self,
+        transfer: &Transfer,
+        account: &str,
+        key: &ProviderKey,
+    ) -> Result<Reply, ProviderError> {
+        let params = NewTransfer {
+            transfer_group: transfer.group.clone(),
+            metadata: reference(key),
+            ..NewTransfer::of(transfer.money, account.to_owned())
+        };
+        told(self.platform().create_transfer(&params, &idempotency_key(key)?).await?)
+    }
+
+    async fn make_account(&self, account: &Account, key: &ProviderKey) -> Result<Reply, ProviderError> {
+        let params = NewAccount {
+            country: Some(account.country.clone()),
+            email: Some(account.email.clone()),
+            capabilities: vec!["card_payments".to_owned(), "transfers".to_owned()],
+            business_type: None,
+            metadata: reference(key),
+        };
+        let answered = self.platform().create_account(&params, &idempotency_key(key)?).await?;
+        Ok(made(&answered, answered.value.id.clone(), BTreeMap::new()))
+    }
+
+    async fn make_link(
+        &self,
+        link: &AccountLink,
+        account: &str,
+        key: &ProviderKey,
+    ) -> Result<Reply, ProviderError> {
+        let params = NewAccountLink {
+            account: account.to_owned(),
+            refresh_url: link.refresh_url.clone(),
+            return_url: link.return_url.clone(),
+            kind: AccountLinkType::Onboarding,
+        };
+        let answered = self.platform().create_account_link(&params, &idempotency_key(key)?).await?;
+        let facts = BTreeMap::from([
+            ("url".to_owned(), answered.value.url.expose_secret().to_owned()),
+            ("expires_at".to_owned(), rfc3339(answered.value.expires_at)),
+        ]);
+        // A link has no id of its own.
+        Ok(made(&answered, format!("link:{}", key.prefix(32)), facts))
+    }
+
+    async fn make_customer(&self, customer: &Customer, key: &ProviderKey) -> Result<Reply, ProviderError> {
+        let params = CustomerFields {
+            email: Some(customer.email.clone()),
+            name: customer.name.clone(),
+            description: None,
+            metadata: reference(key),
+        };
+        let answered = self.platform().create_customer(&params, &idempotency_key(key)?).await?;
+        Ok(made(&answered, answered.value.id.clone(), BTreeMap::new()))
+    }
+
+    async fn change_method(
+        &self,
+        method: &PaymentMethod,
+        customer: &str,
+        key: &ProviderKey,
+    ) -> Result<Reply, ProviderError> {
+        let (platform, under) = (self.platform(), idempotency_key(key)?);
+        let id = method.payment_method.as_str();
+        let answered = match method.change {
+            MethodChange::Attach => platform.attach_payment_method(id, customer, &under).await?,
+            MethodChange::Detach => platform.detach_payment_method(id, &under).await?,
+        };
+        let word = method.action().as_str();
+        Ok(made(&answered, format!("{}:{word}", answered.value.id), BTreeMap::new()))
+    }
+
+    async fn make_payment(
+        &self,
+        payment: &Payment,
+        customer: Option<&str>,
+        key: &ProviderKey,
+    ) -> Result<Reply, ProviderError> {
+        let params = NewPaymentIntent {
+            customer: customer.map(str::to_owned),
+            payment_method: payment.payment_method.clone(),
+            automatic_payment_methods: Some(Redirects::Never),
+            capture_method: match payment.capture {
+                Capture::Automatic => None,
+                Capture::Manual => Some(CaptureMethod::Manual),
+            },
+            description: payment.description.clone(),
+            metadata: reference(key),
+            ..NewPaymentIntent::of(payment.money)
+        };
+        let answered = self.platform().create_payment_intent(&params, &idempotency_key(key)?).await?;
+        let secret = answered.value.client_secret.as_ref();
+        let facts = secret.map(|secret| ("client_secret".to_owned(), secret.expose_secret().to_owned()));
+        let mut reply = told(answered)?;
+        if let payfleet_core::provider::CallOutcome::Accepted { report } = &mut reply.outcome {
+            report.facts.extend(facts);
+        }
+        Ok(reply)
+    }
+
+    async fn change_payment(
+        &self,
+        change: &PaymentChange,
+        payment: &str,
+        key: &ProviderKey,
+    ) -> Result<Reply, ProviderError> {
+        let (platform, under) = (self.platform(), idempotency_key(key)?);
+        let answered = match &change.change {
+            Change::Confirm { payment_method } => {
+                let with = Confirmation { payment_method: payment_method.clone(), ..Confirmation::default() };
+                platform.confirm_payment_intent(payment, &with, &under).await?
+            }
+            Change::Capture { money } => {
+                platform.capture_payment_intent(payment, money.as_ref(), &under).await?
+            }
+            Change::Cancel => platform.cancel_payment_intent(payment, None, &under).await?,
+        };
+        // What became of the payment is the payment's own story; this one is about the change.
+        let word = change.action().as_str();
+        let facts =
+            BTreeMap::from([("payment_status".to_owned(), answered.value.status.as_str().to_owned())]);
+        Ok(made(&answered, format!("{payment}:{word}:{}", key.prefix(8)), facts))
+    }
+
+    async fn refund_payment(
+        &self,
+        refund: &Refund,
+        payment: &str,
+        key: &ProviderKey,
+    ) -> Result<Reply, ProviderError> {
+        let params = NewRefund {
+            payment_intent: payment.to_owned(),
+            amount: Some(refund.money),
+            reason: refund.reason.map(|reason| match reason {
+                WhyRefund::Duplicate => RefundReason::Duplicate,
+                WhyRefund::Fraudulent => RefundReason::Fraudulent,
+                WhyRefund::RequestedByCustomer => RefundReason::RequestedByCustomer,
+            }),
+            metadata: reference(key),
+            reverse_transfer: None,
+            refund_application_fee: None,
+        };
+        told(self.platform().create_refund(&params, &idempotency_key(key)?).await?)
+    }
+
+    /// Looks for our reference in the list of what was made since `opened`. Not finding it decides
+    /// nothing: a list may lag, and a call may still be on its way.
+    pub(crate) async fn look_up(&self, effect: &Effect, key: &ProviderKey, opened: Timestamp) -> Finding {
+        match self.search(effect, key, opened).await {
+            Ok(Some(report)) => Finding::Found { report },
+            Ok(None) => Finding::StillUnknown { reason: "nothing there bears our reference".to_owned() },
+            Err(error) => Finding::StillUnknown { reason: error.to_string() },
+        }
+    }
+
+    async fn search(
+        &self,
+        effect: &Effect,
+        key: &ProviderKey,
+        opened: Timestamp,
+    ) -> Result<Option<Report>, ProviderError> {
+        let since = Created { from: Some(opened.plus_ms(-CLOCK_SLACK_MS)), to: None };
+        let mut filter = ListFilter { created: since, limit: Some(100), ..ListFilter::default() };
+        let on = effect.on.clone();
+        match &effect.asked {
+            Request::Payout(_) => {
+                let account = on.ok_or_else(not_offered)?;
+                let payouts = self.account(&account).all_payouts(&filter).await?;
+                Ok(payouts.iter().find(|one| is_ours(&one.metadata, key)).map(Report::from))
+            }
+            Request::Transfer(_) => {
+                filter.destination = on;
+                let transfers = self.platform().all_transfers(&filter).await?;
+                Ok(transfers.iter().find(|one| is_ours(&one.metadata, key)).map(Report::from))
+            }
+            Request::Payment(_) => {
+                let payments = self.platform().all_payment_intents(&filter).await?;
+                Ok(payments.iter().find(|one| is_ours(&one.metadata, key)).map(Report::from))
+            }
+            Request::Refund(_) => {
+                filter.payment_intent = on;
+                let refunds = self.platform().all_refunds(&filter).await?;
+                Ok(refunds.iter().find(|one| is_ours(&one.metadata, key)).map(Report::from))
+            }
+            // Of these there is no list that bears our reference.
+            Request::Account(_)
+            | Request::AccountLink(_)
+            | Request::Customer(_)
+            | Request::PaymentMethod(_)
+            | Request::PaymentChange(_)
+            | Request::Mint(_)
+            | Request::Wallet(_)
+            | Request::Telemetry(_) => Ok(None),
+        }
+    }
+
+    /// Payments, refunds and transfers of our own account that were made in the window. What connected
+    /// accounts have paid out is theirs to list.
+    pub(crate) async fn list(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Listed>, ProviderError> {
+        let created = Created { from: Some(from), to: Some(to) };
+        let filter = ListFilter { created, limit: Some(100), ..ListFilter::default() };
+        let platform = self.platform();
+        let mut listed: Vec<Listed> = Vec::new();
+        listed.extend(
+            platform.all_payment_intents(&filter).await?.iter().map(|p| entry(&p.metadata, p.into())),
+        );
+        listed.extend(platform.all_refunds(&filter).await?.iter().map(|r| entry(&r.metadata, r.into())));
+        listed.extend(platform.all_transfers(&filter).await?.iter().map(|t| entry(&t.metadata, t.into())));
+        Ok(listed)
+    }
+
+    /// Asks how far what `effect` made has come.
+    pub(crate) async fn poll(&self, effect: &Effect, provider_ref: &str) -> Result<Report, ProviderError> {
+        let report = match &effect.asked {
+            Request::Payout(_) => {
+                let account = effect.on.as_deref().ok_or_else(not_offered)?;
+                self.account(account).payout(provider_ref).await?.report
+            }
+            Request::Transfer(_) => self.platform().transfer(provider_ref).await?.report,
+            Request::Payment(_) => self.platform().payment_intent(provider_ref, &[]).await?.report,
+            Request::Refund(_) => self.platform().refund(provider_ref).await?.report,
+            // These are done when they are answered.
+            Request::Account(_)
+            | Request::AccountLink(_)
+            | Request::Customer(_)
+            | Request::PaymentMethod(_)
+            | Request::PaymentChange(_)
+            | Request::Mint(_)
+            | Request::Wallet(_)
+            | Request::Telemetry(_) => None,
+        };
+        report.ok_or_else(not_offered)
+    }
+}
+
+fn is_ours(metadata: &Metadata, key: &ProviderKey) -> bool {
+    metadata.get(REFERENCE).is_some_and(|reference| reference == key.as_str())
+}
+
+fn entry(metadata: &Metadata, report: Report) -> Listed {
+    Listed { our_reference: metadata.get(REFERENCE).cloned(), report }
+}
+
+fn idempotency_key(key: &ProviderKey) -> Result<IdempotencyKey, ProviderError> {
+    IdempotencyKey::of(key).map_err(|_| not_offered())
+}
+
+fn rfc3339(at: Timestamp) -> String {
+    time::OffsetDateTime::from(at).format(&Rfc3339).unwrap_or_default()
+}
+
+/// What finds it again when the key is forgotten.
+fn reference(key: &ProviderKey) -> Metadata {
+    Metadata::from([(REFERENCE.to_owned(), key.as_str().to_owned())])
+}
+
+/// An answer that says how far it has come.
+fn told<T>(answered: Answered<T>) -> Result<Reply, ProviderError> {
+    let Answered { report, http_status, request_id, .. } = answered;
+    let report = report.ok_or_else(|| {
+        ProviderError::unexpected(
+            crate::failure::Call::Effect,
+            "an answer that does not say how far it has come",
+        )
+        .with_status(http_status, request_id.clone())
+    })?;
+    Ok(Reply::accepted(report, http_status, request_id))
+}
+
+/// An answer that is the end of it: the thing exists.
+fn made<T>(answered: &Answered<T>, provider_ref: String, facts: BTreeMap<String, String>) -> Reply {
+    let report = Report { facts, ..Report::of(provider_ref, Progress::Succeeded, "exists") };
+    Reply::accepted(report, answered.http_status, answered.request_id.clone())
+}
