@@ -118,6 +118,8 @@ impl Store {
         if resolved(&applied.state) {
             claimed.intent = None;
         }
+        // What was hinted at before is answered once it is final.
+        claimed.look_now = (claimed.look_now && !applied.state.is_final()) || applied.outcome.look_now;
         claimed.operation.state = applied.state;
         claimed.version = version;
         Ok(applied.outcome)

@@ -177,8 +177,12 @@ impl Executor {
                 Ok(Step::Again)
             }
             Plan::Park { reason } => self.park(running, Parked::Quarantined, reason).await,
-            // The provider hinted that it has taken back what had settled.
-            Plan::Rest if running.claimed.look_now => self.confirm(running).await,
+            // The provider hinted that it has taken back what had settled. Nothing wakes what has
+            // settled: should this look be lost, reconciliation is what finds it.
+            Plan::Rest if running.claimed.look_now => {
+                let look = jobs::confirm(&running.subject, running.claimed.version, Duration::ZERO);
+                Ok(Step::Settle(settle_with(vec![look])))
+            }
             Plan::Rest => {
                 let state = running.claimed.operation.state.name();
                 tracing::info!(operation.id = %running.subject.id, operation.state = state, "The operation is at rest.");
