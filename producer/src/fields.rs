@@ -12,11 +12,13 @@ use std::str::FromStr;
 
 use payfleet_core::money::parse_plain_decimal;
 use payfleet_core::{Asset, Money};
+use rust_decimal::Decimal;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
-use time::Date;
+use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
+use time::{Date, OffsetDateTime};
 
 use crate::problem::{FieldError, Kind, Problem};
 
@@ -198,6 +200,92 @@ impl Fields {
             self.refuse(name, format_args!("must be a whole JSON number from 1 to {largest}"));
         }
         number
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
+        let value = self.take_required(name)?;
+        let flag = serde_json::from_str(value.get()).ok();
+        if flag.is_none() {
+            self.refuse(name, format_args!("must be true or false, not {}", type_of(&value)));
+        }
+        flag
+    }
+
+    /// A JSON number within bounds, read digit for digit.
+    pub(crate) fn number(&mut self, name: &str, least: Decimal, most: Decimal) -> Option<Decimal> {
+        let value = self.take_required(name)?;
+        let number = Decimal::from_str_exact(value.get()).ok().filter(|n| (least..=most).contains(n));
+        if number.is_none() {
+            self.refuse(
+                name,
+                format_args!("must be a JSON number from {least} to {most}, without an exponent"),
+            );
+        }
+        number.map(|number| number.normalize())
+    }
+
+    /// An address of mail: something, an at sign, something.
+    pub(crate) fn email(&mut self, name: &str, longest: usize) -> Option<String> {
+        let text = self.text(name, longest)?;
+        let parts = text.split_once('@').filter(|(who, host)| !who.is_empty() && !host.is_empty());
+        let is_one =
+            parts.is_some_and(|(_, host)| !host.contains('@')) && !text.contains(char::is_whitespace);
+        if !is_one {
+            self.refuse(name, "must be an e-mail address such as name@example.com");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A moment, RFC 3339, as it was written.
+    pub(crate) fn moment(&mut self, name: &str) -> Option<String> {
+        let value = self.take_required(name)?;
+        let text = self.as_text(name, &value)?;
+        if OffsetDateTime::parse(&text, &Rfc3339).is_err() {
+            self.refuse(name, "must be a moment such as 2026-01-31T12:00:00Z");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// Reads each object of the array `name` with `read`: 1 to `most`, reported as `name[0].field`.
+    pub(crate) fn objects<T>(
+        &mut self,
+        name: &str,
+        most: usize,
+        mut read: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let value = self.take_required(name)?;
+        let Ok(all) = serde_json::from_str::<Vec<Members>>(value.get()) else {
+            self.refuse(name, format_args!("must be an array of JSON objects"));
+            return None;
+        };
+        if !(1..=most).contains(&all.len()) {
+            self.refuse(name, format_args!("must have 1 to {most} entries, this has {}", all.len()));
+            return None;
+        }
+        let mut read_all = Vec::with_capacity(all.len());
+        for (place, members) in all.into_iter().enumerate() {
+            let mut nested = Self::over(members, format!("{}{name}[{place}].", self.prefix));
+            read_all.push(read(&mut nested));
+            self.errors.append(&mut nested.all_errors());
+        }
+        read_all.into_iter().collect()
+    }
+
+    /// As [`Fields::object`], but it may be absent.
+    pub(crate) fn optional_object<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        let is_there = self.members.values.get(name).is_some_and(|value| value.get() != "null");
+        if is_there {
+            return self.object(name, read);
+        }
+        self.take(name);
+        None
     }
 
     /// Reads the object `name` with `read`; its fields are reported as `name.field`.

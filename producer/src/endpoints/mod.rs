@@ -4,6 +4,8 @@ mod health;
 mod mints;
 mod operations;
 mod payouts;
+mod telemetry;
+mod wallets;
 mod webhooks;
 
 use std::any::Any;
@@ -31,6 +33,8 @@ fn routes() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::with_openapi(openapi::without_paths())
         .routes(routes!(payouts::create))
         .routes(routes!(mints::create))
+        .routes(routes!(wallets::create))
+        .routes(routes!(telemetry::create))
         .routes(routes!(operations::show))
         .routes(routes!(webhooks::receive))
         .routes(routes!(health::alive))

@@ -32,6 +32,8 @@ pub struct Providers {
 /// Something that really happened at a provider.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Effect {
+    /// `payout`, `mint` and the like.
+    pub kind: String,
     /// Our reference, as the provider keeps it.
     pub reference: String,
     /// How much.
