@@ -70,3 +70,18 @@ async fn a_worker_that_never_ran_leaves_nothing() {
     world.until("someone does it", |stats| stats.done == 1).await;
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn what_redis_hands_to_an_idle_worker_that_stops_goes_back() {
+    let world = World::new().await;
+    let worker = world.worker(3, handler(|_| async { Ok(Outcome::done()) }));
+    world.fill(1).await;
+    world.until("it is done, and the worker idle", |stats| stats.done == 1).await;
+    let _ = worker.stop.send(());
+    for n in 2..=6 {
+        world.enqueue(&[world.job(n)]).await;
+    }
+    worker.run.await.unwrap().unwrap();
+    let stats = world.stats().await;
+    assert_eq!((stats.running, stats.ready + stats.done), (0, 6), "{stats:?}");
+}

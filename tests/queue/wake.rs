@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use payfleet_queue::PATIENCE;
+use payfleet_core::job::NewJob;
+use payfleet_queue::{Outcome, PATIENCE};
 
 use crate::world::World;
 
@@ -42,6 +43,17 @@ async fn whoever_leaves_work_behind_wakes_the_next() {
     world.fill(3).await;
     let () = redis::cmd("DEL").arg(world.key("wake")).query_async(&mut world.redis).await.unwrap();
     world.take(1).await;
+    assert!(world.queue.waiter(&world.name).wait(PATIENCE).await.unwrap());
+}
+
+#[tokio::test]
+async fn the_end_of_a_job_wakes_a_waiter_for_the_next_of_its_lane() {
+    let mut world = World::new().await;
+    let laned = |n| NewJob { lane: Some("a".to_owned()), ..world.job(n) };
+    world.enqueue(&[laned(1), laned(2)]).await;
+    let first = world.take(2).await;
+    let () = redis::cmd("DEL").arg(world.key("wake")).query_async(&mut world.redis).await.unwrap();
+    world.settle(first[0].lease, Outcome::done()).await;
     assert!(world.queue.waiter(&world.name).wait(PATIENCE).await.unwrap());
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use payfleet_core::Timestamp;
 use payfleet_core::job::{Failure, Job, QueueName};
+use redis::Cmd;
 
 use crate::queue::{Repeat, millis};
 use crate::record::{Stored, UNDECODABLE, id_in};
@@ -30,7 +31,7 @@ const MAX_RENEW: usize = 1_000;
 const FOREIGN: Duration = Duration::from_secs(5);
 
 /// now, next due, paused, buried, suspects, token, (seq, record) flat, histories.
-type Reply = (i64, i64, bool, usize, usize, u64, Vec<Vec<u8>>, Vec<Option<Vec<u8>>>);
+pub(crate) type Reply = (i64, i64, bool, usize, usize, u64, Vec<Vec<u8>>, Vec<Option<Vec<u8>>>);
 
 impl Queue {
     /// Leases up to `max` jobs (at most 500, and 1 MiB) to `worker`: suspects, then smaller
@@ -52,12 +53,23 @@ impl Queue {
         max: usize,
         suspects: usize,
     ) -> Result<Taken, Error> {
-        let (script, config) = (&self.inner.scripts.take, self.config());
-        let mut call = script.call(&self.tag(queue));
+        let call = self.take_call(queue, worker, max, suspects);
+        let reply = self.run(&self.inner.scripts.take, &call, Some(queue), Repeat::Never).await?;
+        self.taken(queue, &reply).await
+    }
+
+    /// The call of the script.
+    pub(crate) fn take_call(&self, queue: &QueueName, worker: &str, max: usize, suspects: usize) -> Cmd {
+        let config = self.config();
+        let mut call = self.inner.scripts.take.call(&self.tag(queue));
         call.arg(max.min(MAX_TAKE)).arg(millis(config.lease)).arg(worker);
         call.arg(MAX_BYTES).arg(REAP).arg(PROMOTE).arg(suspects).arg(millis(config.grace)).arg(MAX_CRASHES);
-        let reply: Reply = self.run(script, &call, Some(queue), Repeat::Never).await?;
-        let (taken, away) = read_taken(queue, &reply)?;
+        call
+    }
+
+    /// What its reply says. Jobs that cannot be read are turned away.
+    pub(crate) async fn taken(&self, queue: &QueueName, reply: &Reply) -> Result<Taken, Error> {
+        let (taken, away) = read_taken(queue, reply)?;
         self.turn_away(queue, &away).await;
         Ok(taken)
     }

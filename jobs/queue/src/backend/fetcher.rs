@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::hold::Hold;
 use super::keeper;
 use super::trouble::Trouble;
-use crate::{PATIENCE, Taken, Waiter};
+use crate::{Error, PATIENCE, Taken, Waiter};
 
 /// apalis tells nobody that a worker is shutting down or paused while its handlers run, so it is
 /// looked at this often.
@@ -20,26 +20,31 @@ const STALLED: Duration = Duration::from_secs(10);
 pub(super) async fn run(hold: Arc<Hold>, worker: WorkerContext) {
     let mut waiter = hold.queue.waiter(&hold.name);
     let mut trouble = Trouble::new("taking jobs", &hold.name);
+    // For how long there will be nothing to take, as far as is known.
+    let mut idle = Duration::ZERO;
     while !is_stopping(&hold, &worker) {
-        let pause = if worker.is_paused() {
-            LOOK_AT_WORKER
+        let pause = std::mem::take(&mut idle);
+        if worker.is_paused() {
+            wait_for_work(&hold, &worker, &mut waiter, &mut trouble, LOOK_AT_WORKER).await;
         } else if is_full(&hold) {
             wait_for_slot(&hold, &mut waiter).await;
-            continue;
+        } else if !pause.is_zero() && !may_leave_to_redis(&hold, &waiter, pause) {
+            wait_for_work(&hold, &worker, &mut waiter, &mut trouble, pause).await;
         } else {
             // Never cancelled midway: the jobs of a lost answer would be out of reach for a lease.
-            match take(&hold, &mut trouble).await {
-                Ok(taken) => match idle_time(&taken) {
-                    Some(time) => time,
-                    None => continue,
-                },
-                Err(pause) => {
-                    sleep_unless_stopped(&hold, pause).await;
-                    continue;
+            let taken = if pause.is_zero() {
+                take(&hold, trouble.is_on()).await.map(Some)
+            } else {
+                wait_and_take(&hold, &worker, &mut waiter).await
+            };
+            match taken {
+                Ok(taken) => {
+                    trouble.over();
+                    idle = receive(&hold, taken).await;
                 }
+                Err(error) => sleep_unless_stopped(&hold, trouble.failed(&error)).await,
             }
-        };
-        wait_for_work(&hold, &worker, &mut waiter, &mut trouble, pause).await;
+        }
     }
     give_back(&hold).await;
     hold.end_fetching();
@@ -60,47 +65,69 @@ fn is_full(hold: &Hold) -> bool {
     is_full
 }
 
-/// Takes as much as there is room for, once. After trouble the leases at hand are renewed first: they may have
-/// expired meanwhile, and this take would give our own running jobs to us a second time.
-async fn take(hold: &Hold, trouble: &mut Trouble) -> Result<Taken, Duration> {
-    if trouble.is_on() {
-        keeper::renew_all(hold).await.map_err(|error| trouble.failed(&error))?;
-    }
-    let (room, suspects) = (hold.room(), hold.room_for_suspects());
-    match hold.queue.take_with(&hold.name, &hold.options.worker, room, suspects).await {
-        Ok(mut taken) => {
-            trouble.over();
-            if taken.paused || !taken.jobs.is_empty() || taken.next_due_ms != Some(0) {
-                hold.progress.made();
-            } else if hold.progress.stalled_for() > STALLED {
-                tracing::warn!(queue.name = %hold.name, "jobs are due and none is handed out; connecting anew");
-                hold.queue.reconnect().await;
-                return Err(LOOK_AT_WORKER);
-            }
-            if taken.undecodable > 0 {
-                tracing::error!(
-                    queue.name = %hold.name,
-                    jobs = taken.undecodable,
-                    "jobs whose records cannot be read are dead; their raw bytes are kept"
-                );
-            }
-            let jobs = std::mem::take(&mut taken.jobs);
-            if !jobs.is_empty() {
-                hold.add(jobs);
-                taken.next_due_ms = Some(0);
-            }
-            Ok(taken)
-        }
-        Err(error) => Err(trouble.failed(&error)),
-    }
+/// Whether Redis may keep the next take until there is work: nothing must be due before, and what there
+/// is room for must not change meanwhile, other than that there is more.
+fn may_leave_to_redis(hold: &Hold, waiter: &Waiter, pause: Duration) -> bool {
+    pause >= PATIENCE && !waiter.is_pending() && hold.room_for_suspects() > 0
 }
 
-/// How long there will be nothing to take; `None`: look again at once.
-fn idle_time(taken: &Taken) -> Option<Duration> {
+async fn wait_and_take(
+    hold: &Hold,
+    worker: &WorkerContext,
+    waiter: &mut Waiter,
+) -> Result<Option<Taken>, Error> {
+    let (room, suspects) = (hold.room(), hold.room_for_suspects());
+    let call = hold.queue.take_call(&hold.name, &hold.options.worker, room, suspects);
+    let mut taken = waiter.wait_and_take(call).await?;
+    if let Some(taken) = &mut taken
+        && worker.is_paused()
+    {
+        let leases: Vec<_> = std::mem::take(&mut taken.jobs).iter().map(|job| job.lease).collect();
+        hold.queue.release(&hold.name, &leases).await?;
+    }
+    Ok(taken)
+}
+
+/// Takes as much as there is room for, once. After trouble the leases at hand are renewed first: they may have
+/// expired meanwhile, and this take would give our own running jobs to us a second time.
+async fn take(hold: &Hold, after_trouble: bool) -> Result<Taken, Error> {
+    if after_trouble {
+        keeper::renew_all(hold).await?;
+    }
+    let (room, suspects) = (hold.room(), hold.room_for_suspects());
+    hold.queue.take_with(&hold.name, &hold.options.worker, room, suspects).await
+}
+
+/// Takes in what was taken; answers for how long there is nothing more.
+async fn receive(hold: &Hold, taken: Option<Taken>) -> Duration {
+    let Some(taken) = taken else { return Duration::ZERO };
+    let idle = idle_time(&taken);
+    if !taken.jobs.is_empty() || !idle.is_zero() {
+        hold.progress.made();
+    } else if hold.progress.stalled_for() > STALLED {
+        tracing::warn!(queue.name = %hold.name, "jobs are due and none is handed out; connecting anew");
+        hold.queue.reconnect().await;
+        sleep_unless_stopped(hold, LOOK_AT_WORKER).await;
+    }
+    if taken.undecodable > 0 {
+        tracing::error!(
+            queue.name = %hold.name,
+            jobs = taken.undecodable,
+            "jobs whose records cannot be read are dead; their raw bytes are kept"
+        );
+    }
+    if !taken.jobs.is_empty() {
+        hold.add(taken.jobs);
+    }
+    idle
+}
+
+/// How long there will be nothing to take.
+fn idle_time(taken: &Taken) -> Duration {
     match taken.next_due_ms {
-        Some(0) if !taken.paused => None,
-        Some(ms) => Some(Duration::from_millis(ms.max(1)).min(PATIENCE)),
-        None => Some(PATIENCE),
+        Some(0) if !taken.paused => Duration::ZERO,
+        Some(ms) if !taken.paused => Duration::from_millis(ms).min(PATIENCE),
+        _ => PATIENCE,
     }
 }
 
@@ -133,6 +160,7 @@ async fn wait_for_work(
         }
         tokio::select! {
             () = hold.stopping() => return,
+            () = hold.suspects_ran() => return,
             answer = waiter.wait(left.min(LOOK_AT_WORKER)) => match answer {
                 Ok(true) => return,
                 Ok(false) => {}

@@ -35,6 +35,8 @@ pub(super) struct Hold {
     /// A suspect waits, or the one that ran alone has ended.
     suspect: Notify,
     alone_ended: Notify,
+    /// All suspects in hand have run.
+    suspects_ran: Notify,
     /// Take no more.
     stopping: CancellationToken,
     /// Stopped, and nothing is held any more.
@@ -67,6 +69,7 @@ impl Hold {
             ended: Notify::new(),
             suspect: Notify::new(),
             alone_ended: Notify::new(),
+            suspects_ran: Notify::new(),
             stopping: CancellationToken::new(),
             finished: CancellationToken::new(),
         }
@@ -179,8 +182,15 @@ impl Hold {
         self.freed.notified().await;
     }
 
-    pub(super) fn want_more(&self) {
+    /// Returns when there may be room for suspects again.
+    pub(super) async fn suspects_ran(&self) {
+        self.suspects_ran.notified().await;
+    }
+
+    /// The suspects in hand have run.
+    pub(super) fn want_suspects(&self) {
         self.freed.notify_one();
+        self.suspects_ran.notify_one();
     }
 
     pub(super) fn add(&self, jobs: Vec<Leased>) {

@@ -173,13 +173,17 @@ fn task(delivery: Delivery) -> Task<Delivery> {
     TaskBuilder::new(delivery).task_id(id).attempt(attempt).build()
 }
 
-/// The one place where this crate starts tasks.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this crate may not use payfleet-process; the span is kept here"
-)]
+/// Starts a task within the present span; this crate may not use payfleet-process, which would.
 pub(crate) fn spawn<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
 ) -> tokio::task::JoinHandle<T> {
-    tokio::spawn(future.in_current_span())
+    spawn_on(&tokio::runtime::Handle::current(), future)
+}
+
+/// The same from where no runtime may be entered, as in a destructor.
+pub(crate) fn spawn_on<T: Send + 'static>(
+    runtime: &tokio::runtime::Handle,
+    future: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    runtime.spawn(future.in_current_span())
 }

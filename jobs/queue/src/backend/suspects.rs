@@ -41,6 +41,6 @@ pub(super) async fn run(hold: Arc<Hold>) {
             }
         }
         drop(alone);
-        hold.want_more();
+        hold.want_suspects();
     }
 }

@@ -50,6 +50,8 @@ local function lane_free(lane)
   local _, priority = read_entry(first[1])
   lane_turn(lane, priority, math.abs(tonumber(first[2])))
   redis.call('HINCRBY', META, 'laned', -1)
+  -- Else an idle worker would learn of it only when its patience ends.
+  wake(1)
 end
 
 -- A job whose record cannot be read, or is gone, is dead with what is left of it. It does not keep `lane`.

@@ -134,8 +134,9 @@ local function forget(seq, id)
 end
 
 local function wake(count)
-  local room = WAKE_MAX - redis.call('LLEN', WAKE)
-  for _ = 1, math.min(count, room) do redis.call('RPUSH', WAKE, '1') end
+  local tokens, room = {}, WAKE_MAX - redis.call('LLEN', WAKE)
+  for i = 1, math.min(count, room) do tokens[i] = '1' end
+  if #tokens > 0 then redis.call('RPUSH', WAKE, unpack(tokens)) end
 end
 
 -- Moves a job that is in no other place, and whose record is in KEPT, to the dead. `failure` is JSON.
