@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use payfleet_queue::{Outcome, Place};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::world::{LEASE, World, handler, id, job_in, queue_name};
+use crate::world::{LEASE, World, handler, id, job_in, numbers, queue_name};
 
 #[tokio::test]
 async fn every_job_is_handled_once_and_never_more_at_a_time_than_allowed() {
@@ -166,5 +166,37 @@ async fn a_paused_queue_rests_and_goes_on_when_resumed() {
     let worker = world.worker(2, handler(|_| async { Ok(Outcome::done()) }));
     world.queue.resume(&world.name).await.unwrap();
     world.until("all are done", |stats| stats.done == 3).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_taken_ahead_goes_back_when_handlers_become_slow_and_is_not_suspected() {
+    const FAST: u64 = 2_000;
+    let world = World::new().await;
+    world.fill(FAST + 1_000).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = Arc::clone(&gate);
+    let worker = world.worker(
+        2,
+        handler(move |delivery| {
+            let gate = Arc::clone(&opened);
+            async move {
+                let n: u64 = delivery.job.envelope.payload.get().parse()?;
+                if n > FAST {
+                    drop(gate.acquire().await?);
+                }
+                Ok(Outcome::done())
+            }
+        }),
+    );
+    world.until("only what runs is held", |stats| stats.done == FAST && stats.running == 2).await;
+    // Their order is kept, and it is as if nobody had had them.
+    let next = world.take(10).await;
+    assert_eq!(numbers(&next), (FAST + 3..=FAST + 12).collect::<Vec<_>>());
+    assert!(next.iter().all(|leased| leased.job.deliveries == 1 && !leased.suspect));
+    let leases: Vec<_> = next.iter().map(|leased| leased.lease).collect();
+    world.queue.release(&world.name, &leases).await.unwrap();
+    gate.add_permits(1_000);
+    world.until("all are done", |stats| stats.done == FAST + 1_000).await;
     worker.stop().await;
 }

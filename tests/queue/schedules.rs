@@ -94,7 +94,7 @@ async fn schedules_are_listed_replaced_and_removed() {
     // The same times keep their place, other times start now.
     schedule.overlap = Overlap::Skip;
     world.queue.put_schedule(&schedule).await.unwrap();
-    let listed = world.queue.schedules(&world.name).await.unwrap();
+    let listed = world.queue.schedules(&world.name).await.unwrap().usable;
     assert_eq!((listed.len(), listed[0].schedule.overlap), (1, Overlap::Skip));
     assert_eq!(listed[0].next, Some(crate::world::after_start(MINUTE)));
     schedule.cron = "*/2 * * * *".to_owned();
@@ -120,5 +120,42 @@ async fn what_cannot_be_a_schedule_is_refused_and_names_the_field() {
             other => panic!("{other:?}"),
         }
     }
-    assert!(world.queue.schedules(&world.name).await.unwrap().is_empty());
+    assert!(world.queue.schedules(&world.name).await.unwrap().usable.is_empty());
+}
+
+#[tokio::test]
+async fn a_schedule_that_nobody_can_read_any_more_is_told_of_and_holds_up_no_other() {
+    let mut world = World::new().await;
+    let good = every_minute(&world, Missed::Last, Overlap::Allow);
+    world.queue.put_schedule(&good).await.unwrap();
+    let another_release =
+        serde_json::to_string(&good).unwrap().replace("* * * * *", "every minute").replace("report", "aeon");
+    for (name, kept) in [("aeon", format!("then\n{another_release}")), ("rot", "\u{fffd}".to_owned())] {
+        let (key, mut put) = (world.key("schedules"), redis::cmd("HSET"));
+        let () = put.arg(key).arg(name).arg(kept).query_async(&mut world.redis).await.unwrap();
+    }
+    world.advance(MINUTE).await;
+    let fired = world.queue.fire_schedules(&world.name).await.unwrap();
+    assert_eq!(fired.jobs.len(), 1);
+    let names: Vec<&str> = fired.unusable.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["aeon", "rot"]);
+    assert!(fired.unusable[0].reason.contains("cron"), "{}", fired.unusable[0].reason);
+    let listed = world.queue.schedules(&world.name).await.unwrap();
+    assert_eq!((listed.usable.len(), listed.unusable), (1, fired.unusable));
+    for name in ["aeon", "rot"] {
+        assert!(world.queue.remove_schedule(&world.name, name).await.unwrap());
+    }
+    assert!(world.queue.schedules(&world.name).await.unwrap().unusable.is_empty());
+}
+
+#[tokio::test]
+async fn a_job_that_lost_its_record_does_not_keep_its_schedule_from_firing() {
+    let mut world = World::new().await;
+    put(&world, Missed::Last, Overlap::Skip).await;
+    world.advance(MINUTE).await;
+    assert_eq!(fired(&world).await, 1);
+    let (key, mut lose) = (world.key("fresh"), redis::cmd("DEL"));
+    let () = lose.arg(key).query_async(&mut world.redis).await.unwrap();
+    world.advance(MINUTE).await;
+    assert_eq!(fired(&world).await, 1);
 }

@@ -56,7 +56,7 @@ mod why;
 pub use config::{Config, Durability, TimeSource};
 pub use error::Error;
 pub use queue::Queue;
-pub use schedule::{Fired, Missed, Overlap, Schedule, Scheduled};
+pub use schedule::{Fired, Missed, Overlap, Schedule, Scheduled, Schedules, UnusableSchedule};
 pub use tls::{ClientCertificate, Tls};
 pub use vocabulary::{
     Deferral, Enqueued, JobView, LeaseRef, Leased, Outcome, Place, QueueStats, Settled, Settlement, Taken,

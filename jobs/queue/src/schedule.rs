@@ -43,6 +43,9 @@ use crate::reply::Fields;
 use crate::{Error, Queue, keys};
 use when::When;
 
+/// Name, definition, last tick (ms).
+type Row = (Vec<u8>, Vec<u8>, i64);
+
 /// Ticks remembered per schedule of [`Queue::claim_tick`].
 const REMEMBERED: u32 = 1_000;
 /// Schedules of one queue.
@@ -105,11 +108,32 @@ pub struct Scheduled {
     pub next: Option<Timestamp>,
 }
 
+/// A schedule that is kept and cannot be used: another release wrote it, or it rotted. It holds up no
+/// other; put it again, or remove it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnusableSchedule {
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// The schedules of a queue.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Schedules {
+    /// Those that fire, by name.
+    pub usable: Vec<Scheduled>,
+    /// Those that do not.
+    pub unusable: Vec<UnusableSchedule>,
+}
+
 /// What [`Queue::fire_schedules`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fired {
     /// The jobs it enqueued.
     pub jobs: Vec<JobId>,
+    /// Schedules that could not be used; somebody should be told.
+    pub unusable: Vec<UnusableSchedule>,
     /// When to ask again: at most 10 s.
     pub next_in: Duration,
 }
@@ -149,11 +173,11 @@ impl Queue {
         self.run(script, &call, Some(queue), Repeat::Once).await
     }
 
-    /// The schedules of a queue, by name.
+    /// The schedules of a queue.
     ///
     /// # Errors
     /// What Redis' state brings.
-    pub async fn schedules(&self, queue: &QueueName) -> Result<Vec<Scheduled>, Error> {
+    pub async fn schedules(&self, queue: &QueueName) -> Result<Schedules, Error> {
         Ok(self.read_schedules(queue).await?.1)
     }
 
@@ -164,14 +188,22 @@ impl Queue {
     /// [`Error::QueueFull`], [`Error::OutOfMemory`], or what Redis' state brings; what was not
     /// fired stays due.
     pub async fn fire_schedules(&self, queue: &QueueName) -> Result<Fired, Error> {
-        let (now, schedules) = self.read_schedules(queue).await?;
-        let mut fired = Fired { jobs: Vec::new(), next_in: LOOK_AGAIN };
-        for Scheduled { schedule, done_until, next } in schedules {
+        let (now, Schedules { usable, unusable }) = self.read_schedules(queue).await?;
+        let mut fired = Fired { jobs: Vec::new(), unusable, next_in: LOOK_AGAIN };
+        for Scheduled { schedule, done_until, next } in usable {
             if next.is_some_and(|next| next <= now) {
-                fired.jobs.extend(self.fire(&schedule, done_until, now).await?);
+                match self.fire(&schedule, done_until, now).await {
+                    Ok(jobs) => fired.jobs.extend(jobs),
+                    Err(error @ (Error::InvalidJob { .. } | Error::InvalidArgument { .. })) => {
+                        fired
+                            .unusable
+                            .push(UnusableSchedule { name: schedule.name, reason: error.to_string() });
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
-            let when = When::parse(&schedule.cron, &schedule.zone)?;
-            if let Some(next) = when.next_after(now) {
+            if let Some(next) = When::parse(&schedule.cron, &schedule.zone)?.next_after(now) {
                 let wait = next.unix_ms().saturating_sub(now.unix_ms());
                 fired.next_in = fired.next_in.min(Duration::from_millis(u64::try_from(wait).unwrap_or(0)));
             }
@@ -202,22 +234,25 @@ impl Queue {
         Ok(if was_us { jobs } else { Vec::new() })
     }
 
-    async fn read_schedules(&self, queue: &QueueName) -> Result<(Timestamp, Vec<Scheduled>), Error> {
+    async fn read_schedules(&self, queue: &QueueName) -> Result<(Timestamp, Schedules), Error> {
         let script = &self.inner.scripts.schedules;
         let mut call = script.call(&self.tag(queue));
         call.arg("list");
-        let (now, rows): (i64, Vec<(Vec<u8>, i64)>) =
-            self.run(script, &call, Some(queue), Repeat::Once).await?;
-        let mut schedules = Vec::with_capacity(rows.len());
-        for (definition, last) in rows {
-            let schedule: Schedule =
-                serde_json::from_slice(&definition).map_err(|e| Error::encoding("a schedule", e))?;
+        let (now, rows): (i64, Vec<Row>) = self.run(script, &call, Some(queue), Repeat::Once).await?;
+        let mut all = Schedules::default();
+        for (name, definition, last) in rows {
             let done_until = Timestamp::from_unix_ms(last);
-            let next = When::parse(&schedule.cron, &schedule.zone)?.next_after(done_until);
-            schedules.push(Scheduled { schedule, done_until, next });
+            match read_schedule(&definition, done_until) {
+                Ok(scheduled) => all.usable.push(scheduled),
+                Err(error) => all.unusable.push(UnusableSchedule {
+                    name: String::from_utf8_lossy(&name).into_owned(),
+                    reason: error.to_string(),
+                }),
+            }
         }
-        schedules.sort_unstable_by(|a, b| a.schedule.name.cmp(&b.schedule.name));
-        Ok((Timestamp::from_unix_ms(now), schedules))
+        all.usable.sort_unstable_by(|a, b| a.schedule.name.cmp(&b.schedule.name));
+        all.unusable.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok((Timestamp::from_unix_ms(now), all))
     }
 
     /// `true` exactly once per schedule and tick for the whole fleet, for schedules that are kept
@@ -233,6 +268,13 @@ impl Queue {
         call.arg(tick).arg(REMEMBERED);
         self.run(script, &call, None, Repeat::Never).await
     }
+}
+
+fn read_schedule(definition: &[u8], done_until: Timestamp) -> Result<Scheduled, Error> {
+    let schedule: Schedule =
+        serde_json::from_slice(definition).map_err(|e| Error::encoding("a schedule", e))?;
+    let next = When::parse(&schedule.cron, &schedule.zone)?.next_after(done_until);
+    Ok(Scheduled { schedule, done_until, next })
 }
 
 /// The ticks after `last` and up to `now` that are to be fired, the oldest first.

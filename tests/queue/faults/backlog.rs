@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use payfleet::servers::{AppendFsync, RedisOptions, RedisServer};
+use payfleet_core::JobId;
+use payfleet_core::job::NewJob;
+use payfleet_queue::limits::{Booked, Limit};
 use payfleet_queue::{Outcome, Settled, Settlement, TimeSource};
 
 use super::account::{Account, job_of_kind};
@@ -89,4 +92,57 @@ async fn jobs_that_are_all_due_at_once_drain_to_the_last() {
     }
     let stats = world.stats().await;
     assert_eq!((stats.done, stats.ready, stats.delayed, stats.running), (count, 0, 0, 0));
+}
+
+#[tokio::test]
+async fn jobs_that_are_all_due_at_once_keep_the_limit_of_what_they_call_and_the_first_is_done_at_once() {
+    const TICK: Duration = Duration::from_millis(100);
+    const TICKS_OF_A_SECOND: usize = 10;
+    let count: u64 = if is_full() { 20_000 } else { 2_000 };
+    let server = server().await;
+    let mut world = World::at(&server.url(), |_| {}).await;
+    let limit = Limit::per_second(200);
+    let limiter = world.queue.limiter("mail", limit).unwrap();
+    let jobs: Vec<_> = (1..=count).map(|n| NewJob { delay_ms: 1_000, ..world.job(n) }).collect();
+    for jobs in jobs.chunks(5_000) {
+        world.enqueue(jobs).await;
+    }
+    world.advance(Duration::from_hours(1)).await;
+
+    let mut calls: Vec<usize> = Vec::new();
+    let mut left: BTreeSet<JobId> = jobs.iter().map(|job| job.id).collect();
+    while !left.is_empty() {
+        let mut called = 0;
+        // As many as may call are let in; each takes its permit just before its call.
+        let admitted = limiter.reserve(500).await.unwrap();
+        let room = usize::try_from(admitted.granted).unwrap();
+        limiter.give_back(admitted, u32::MAX).await.unwrap();
+        let mut settlements = Vec::new();
+        for leased in if room > 0 { world.take(room).await } else { Vec::new() } {
+            let outcome = match limiter.book().await.unwrap() {
+                Booked::At(_) => {
+                    assert!(left.remove(&leased.lease.id), "{} called twice", leased.lease.id);
+                    called += 1;
+                    Outcome::done()
+                }
+                Booked::Later(wait) => {
+                    Outcome::Defer { delay: wait.unwrap_or(TICK), reason: "limited".to_owned() }
+                }
+            };
+            settlements.push(Settlement { lease: leased.lease, outcome });
+        }
+        world.queue.settle(&world.name, &settlements).await.unwrap();
+        calls.push(called);
+        assert!(calls.len() < 10 * TICKS_OF_A_SECOND || calls.iter().any(|n| *n > 0), "none within 10 s");
+        assert!(calls.len() < usize::try_from(count).unwrap(), "{} are left", left.len());
+        world.advance(TICK).await;
+    }
+    // A permit may be booked up to one tick ahead, so a window of ten ticks covers at most 1.1 s.
+    let most = f64::from(limit.count) * 0.9 * 1.1;
+    for window in calls.windows(TICKS_OF_A_SECOND) {
+        let sum = window.iter().sum::<usize>();
+        assert!((sum as f64) <= most, "{sum} calls within a second: {calls:?}");
+    }
+    assert!(calls[0] > 0, "the first is done at once");
+    assert_eq!((world.stats().await.done, world.stats().await.delayed), (count, 0));
 }

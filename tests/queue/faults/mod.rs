@@ -8,6 +8,7 @@
 
 mod account;
 mod backlog;
+mod cable;
 mod clocks;
 mod crashes;
 mod lost_replies;

@@ -13,6 +13,10 @@ use crate::world::World;
 /// No wait of these tests is longer, unless something hangs.
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 
+const WORKER: &str = env!("CARGO_BIN_EXE_queue-worker");
+/// All kinds that it has handlers for.
+const ALL: &str = "done,hold,retry-once,die,abort";
+
 /// What a handler said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Said {
@@ -32,13 +36,23 @@ pub(super) struct WorkerProcess {
 impl WorkerProcess {
     /// Starts a worker that reaches Redis at `url` and knows all kinds.
     pub(super) fn start(world: &World, url: &str, concurrency: usize) -> Self {
-        Self::start_knowing("done,hold,retry-once,die,abort", world, url, concurrency)
+        Self::start_knowing(ALL, world, url, concurrency)
     }
 
     /// Starts a worker that knows these kinds.
     pub(super) fn start_knowing(kinds: &str, world: &World, url: &str, concurrency: usize) -> Self {
+        Self::launch(Command::new(WORKER), kinds, world, url, concurrency)
+    }
+
+    /// Starts a worker that knows all kinds in a network namespace.
+    pub(super) fn start_in(network: &str, world: &World, url: &str, concurrency: usize) -> Self {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", network, WORKER]);
+        Self::launch(command, ALL, world, url, concurrency)
+    }
+
+    fn launch(mut command: Command, kinds: &str, world: &World, url: &str, concurrency: usize) -> Self {
         let config = world.queue.config();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_queue-worker"));
         command
             .args([url, &config.prefix, world.name.as_str(), "child"])
             .arg(concurrency.to_string())
@@ -52,6 +66,11 @@ impl WorkerProcess {
         let (heard, hears) = mpsc::unbounded_channel();
         payfleet_process::spawn("listener", listen(child.stdout.take().unwrap(), heard));
         Self { child, stdin, hears, said: Vec::new() }
+    }
+
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     /// The next thing it says; `None` once it has ended.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use payfleet_core::Timestamp;
 use payfleet_core::job::Job;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::{LeaseRef, Leased};
 
@@ -25,6 +27,7 @@ pub struct LeaseHandle {
     lease: LeaseRef,
     leased_at: Timestamp,
     suspect: bool,
+    arrived: Instant,
     lost: Arc<Lost>,
 }
 
@@ -71,6 +74,11 @@ impl LeaseHandle {
         self.suspect
     }
 
+    /// For how long this process has had it.
+    pub(super) fn here_for(&self) -> Duration {
+        self.arrived.elapsed()
+    }
+
     pub(super) fn lose(&self) {
         self.lost.is.store(true, Ordering::Release);
         self.lost.told.notify_waiters();
@@ -80,6 +88,7 @@ impl LeaseHandle {
 impl From<Leased> for Delivery {
     fn from(leased: Leased) -> Self {
         let Leased { job, lease, leased_at, suspect } = leased;
-        Self { job, lease: LeaseHandle { lease, leased_at, suspect, lost: Arc::default() } }
+        let arrived = Instant::now();
+        Self { job, lease: LeaseHandle { lease, leased_at, suspect, arrived, lost: Arc::default() } }
     }
 }

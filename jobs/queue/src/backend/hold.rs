@@ -216,6 +216,18 @@ impl Hold {
         }
     }
 
+    /// Takes back what has been here for longer than `stay` and no handler has started.
+    pub(super) fn take_overstayed(&self, stay: Duration) -> Vec<LeaseRef> {
+        let mut state = self.state();
+        let overstayed = |delivery: &Delivery| delivery.lease.here_for() > stay;
+        let count = state.buffer.iter().take_while(|delivery| overstayed(delivery)).count();
+        let back: Vec<LeaseRef> = state.buffer.drain(..count).map(|d| d.lease.lease()).collect();
+        for lease in &back {
+            state.held.remove(&lease.id);
+        }
+        back
+    }
+
     /// Takes back what no handler has started.
     pub(super) fn empty_buffer(&self) -> Vec<LeaseRef> {
         let mut state = self.state();

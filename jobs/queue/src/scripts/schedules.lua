@@ -5,7 +5,7 @@
 --           'remove' name
 --           'list'   nothing
 -- Output: 'put', 'remove': 1, or 0 when there are too many, or none of this name. 'list': now_ms, and
---         per schedule {definition, last tick (ms)}.
+--         per schedule {name, definition, last tick (ms)}.
 -- Keys:   SCHEDULES, TICKS.
 -- Atomic: whole. A schedule that keeps its times keeps its last tick; another starts now.
 -- Bound:  the schedules of the queue, of which there are at most so many.
@@ -25,6 +25,6 @@ local all, flat = {}, redis.call('HGETALL', SCHEDULES)
 for i = 1, #flat, 2 do
   local tick = string.match(redis.call('HGET', TICKS, flat[i]) or '', '^%d+') or '0'
   local _, break_at = string.find(flat[i + 1], '\n', 1, true)
-  all[#all + 1] = { string.sub(flat[i + 1], break_at + 1), tonumber(tick) }
+  all[#all + 1] = { flat[i], string.sub(flat[i + 1], (break_at or 0) + 1), tonumber(tick) }
 end
 return { now, all }
