@@ -202,6 +202,11 @@ impl Fields {
         number
     }
 
+    /// Whether `name` is there; `null` counts as absent.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.members.values.get(name).is_some_and(|value| value.get() != "null")
+    }
+
     /// `true` or `false`.
     pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
         let value = self.take_required(name)?;
@@ -280,8 +285,7 @@ impl Fields {
         name: &str,
         read: impl FnOnce(&mut Self) -> Option<T>,
     ) -> Option<T> {
-        let is_there = self.members.values.get(name).is_some_and(|value| value.get() != "null");
-        if is_there {
+        if self.has(name) {
             return self.object(name, read);
         }
         self.take(name);

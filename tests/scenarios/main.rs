@@ -2,6 +2,7 @@
 
 mod custody;
 mod dead_letters;
+mod distributions;
 mod doubt;
 mod happy;
 mod outages;

@@ -15,8 +15,18 @@ const ANOTHER: i32 = 2;
 pub(crate) const PROVIDER_REF: &str = "ref-1";
 
 /// The events in the order of a payment's life.
-pub(crate) const NAMES: [&str; 8] =
-    ["intent_opened", "refused", "called", "left_open", "evidence", "probed", "polled", "hinted"];
+pub(crate) const NAMES: [&str; 10] = [
+    "intent_opened",
+    "refused",
+    "called",
+    "left_open",
+    "evidence",
+    "probed",
+    "polled",
+    "hinted",
+    "divided",
+    "gathered",
+];
 
 /// Which of the events of one name it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +64,12 @@ fn cases(name: &str, kind: OperationKind) -> Vec<Case> {
         "evidence" => of_intents(&outcomes(kind), |intent, outcome| Event::Evidence { intent, outcome }),
         "probed" => of_intents(&findings(kind), |intent, finding| Event::Probed { intent, finding }),
         "polled" => of_report(kind, |report| Event::Polled { report }),
+        "divided" => vec![case(Event::Divided { parts: 2, paid: 2 }, "")],
+        "gathered" => vec![
+            case(gathered(2, 0), "all were paid"),
+            case(gathered(1, 1), "one was paid, one failed"),
+            case(gathered(0, 2), "none was paid"),
+        ],
         "hinted" => of_report(kind, |report| Event::Hinted { report }),
         _ => panic!("no event is called {name}"),
     }
@@ -68,8 +84,15 @@ const _: fn(&Event) = |event| match event {
     | Event::Evidence { .. }
     | Event::Probed { .. }
     | Event::Polled { .. }
-    | Event::Hinted { .. } => (),
+    | Event::Hinted { .. }
+    | Event::Divided { .. }
+    | Event::Gathered { .. } => (),
 };
+
+fn gathered(settled: u32, failed: u32) -> Event {
+    let moved = Money::new(settled.into(), "USDT".parse().unwrap()).unwrap();
+    Event::Gathered { moved, settled, failed }
+}
 
 /// `event` with each of `tellings`, of the open intent and of another.
 fn of_intents<T: Clone>(tellings: &[(&'static str, T)], event: impl Fn(i32, T) -> Event) -> Vec<Case> {
@@ -120,6 +143,7 @@ fn reports(kind: OperationKind) -> Vec<(&'static str, Report)> {
         OperationKind::Transfer | OperationKind::Refund => "another amount than asked",
         OperationKind::Payment => "another amount than asked, or more of it",
         OperationKind::Mint => "another wallet than asked",
+        OperationKind::Distribution => "another amount than asked",
         OperationKind::Wallet
         | OperationKind::Telemetry
         | OperationKind::Account

@@ -8,6 +8,7 @@ use payfleet_core::kinds::account::{Account, AccountLink};
 use payfleet_core::kinds::collect::{
     Capture, Change, Customer, MethodChange, Payment, PaymentChange, PaymentMethod, Refund,
 };
+use payfleet_core::kinds::distribution::{Distribution, Splitter};
 use payfleet_core::kinds::lifecycle::{Operation, Outcome, Plan, State};
 use payfleet_core::kinds::mint::{AssetMetadata, AssetType, Percent, Share};
 use payfleet_core::kinds::payout::{Destination, Payout, Speed};
@@ -91,6 +92,8 @@ pub(crate) fn plan(kind: OperationKind, state: &State) -> &'static str {
         Plan::Again { .. } => "call again under the same intent and key",
         Plan::Resolve { .. } => "find out what became of the open intent, before anything else",
         Plan::Confirm => "ask the provider until it says something final",
+        Plan::Divide => "turn it into payouts, one a holder",
+        Plan::Gather => "see whether all its payouts have ended",
         Plan::Wait { .. } => "wait until what it builds on has come far enough",
         Plan::Refuse { .. } => "our own rules forbid it: fail",
         Plan::Park { .. } => "park: only a person can go on",
@@ -172,6 +175,12 @@ fn request(kind: OperationKind) -> Request {
             money,
             to: Destination::Bank { account: subject(), speed: Speed::Standard },
             reference: None,
+        }),
+        OperationKind::Distribution => Request::Distribution(Distribution {
+            asset_id: "asset".to_owned(),
+            period: "2026-05".to_owned(),
+            money,
+            by: Splitter::Us { holders: Vec::new(), minimum: None },
         }),
         OperationKind::Transfer => Request::Transfer(Transfer { money, account: subject(), group: None }),
         OperationKind::Wallet => Request::Wallet(Wallet {

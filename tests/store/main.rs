@@ -3,5 +3,6 @@
 mod audit;
 mod claims;
 mod dead_letters;
+mod distributions;
 mod ledger;
 mod shares;

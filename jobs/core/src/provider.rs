@@ -95,6 +95,8 @@ pub enum Action {
     PaymentCancel,
     /// Give money back.
     Refund,
+    /// Split a revenue.
+    Distribution,
 }
 
 impl Action {
@@ -117,6 +119,7 @@ impl Action {
             Self::PaymentCapture => "payment_capture",
             Self::PaymentCancel => "payment_cancel",
             Self::Refund => "refund",
+            Self::Distribution => "distribution",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The endpoints. Each is one file, and one line in [`router`].
 
+mod distributions;
 mod health;
 mod mints;
 mod operations;
@@ -34,6 +35,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(payouts::create))
         .routes(routes!(mints::create))
         .routes(routes!(wallets::create))
+        .routes(routes!(distributions::create))
         .routes(routes!(telemetry::create))
         .routes(routes!(operations::show))
         .routes(routes!(webhooks::receive))

@@ -46,6 +46,11 @@ pub trait Asked {
         false
     }
 
+    /// Whether it is no call of its own but becomes operations that are.
+    fn is_divided(&self) -> bool {
+        false
+    }
+
     /// What must be set aside with the intent, so that concurrent operations cannot promise it twice.
     /// `subject` is how far what it builds on has come.
     fn reservation(&self, _subject: Option<&Standing>) -> Option<Reservation> {

@@ -7,6 +7,7 @@ pub mod account;
 pub mod asked;
 pub mod collect;
 pub mod confirm;
+pub mod distribution;
 pub mod lifecycle;
 pub mod mint;
 pub mod payout;
@@ -54,11 +55,13 @@ pub enum OperationKind {
     PaymentChange,
     /// Money given back.
     Refund,
+    /// A revenue split over the holders of an asset.
+    Distribution,
 }
 
 impl OperationKind {
     /// Every operation kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Payout,
         Self::Transfer,
         Self::Mint,
@@ -71,6 +74,7 @@ impl OperationKind {
         Self::Payment,
         Self::PaymentChange,
         Self::Refund,
+        Self::Distribution,
     ];
 
     /// Its frozen name.
@@ -89,6 +93,7 @@ impl OperationKind {
             Self::Payment => "payment",
             Self::PaymentChange => "payment_change",
             Self::Refund => "refund",
+            Self::Distribution => "distribution",
         }
     }
 
@@ -99,6 +104,7 @@ impl OperationKind {
             Self::Payout | Self::Transfer => JobKind::Payout,
             Self::Mint => JobKind::Mint,
             Self::Wallet => JobKind::Wallet,
+            Self::Distribution => JobKind::Distribution,
             Self::Telemetry => JobKind::Telemetry,
             Self::Account | Self::AccountLink => JobKind::Account,
             Self::Customer | Self::PaymentMethod | Self::Payment | Self::PaymentChange | Self::Refund => {
@@ -123,6 +129,7 @@ impl OperationKind {
             Self::Payment => "/v1/payments",
             Self::PaymentChange => "/v1/payment_changes",
             Self::Refund => "/v1/refunds",
+            Self::Distribution => "/v1/distributions",
         }
     }
 }
@@ -145,6 +152,8 @@ pub enum JobKind {
     Wallet,
     /// Advances a batch of readings.
     Telemetry,
+    /// Advances the splitting of a revenue.
+    Distribution,
     /// Advances what concerns connected accounts.
     Account,
     /// Advances what concerns incoming card payments.
@@ -177,11 +186,12 @@ pub struct Policy {
 
 impl JobKind {
     /// Every job kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Payout,
         Self::Mint,
         Self::Wallet,
         Self::Telemetry,
+        Self::Distribution,
         Self::Account,
         Self::Collect,
         Self::Webhook,
@@ -197,6 +207,7 @@ impl JobKind {
             Self::Mint => "mint",
             Self::Wallet => "wallet",
             Self::Telemetry => "telemetry",
+            Self::Distribution => "distribution",
             Self::Account => "account",
             Self::Collect => "collect",
             Self::Webhook => "webhook",
@@ -224,7 +235,7 @@ impl JobKind {
             priority: 1,
         };
         match self {
-            Self::Payout | Self::Mint | Self::Wallet | Self::Account => money,
+            Self::Payout | Self::Mint | Self::Wallet | Self::Distribution | Self::Account => money,
             // Somebody waits at a till.
             Self::Collect => Policy { priority: 0, ..money },
             Self::Telemetry => Policy { priority: 2, ..money },
@@ -285,6 +296,8 @@ pub enum Request {
     PaymentChange(collect::PaymentChange),
     /// See [`collect::Refund`].
     Refund(collect::Refund),
+    /// See [`distribution::Distribution`].
+    Distribution(distribution::Distribution),
 }
 
 /// The kind's own answers.
@@ -305,6 +318,7 @@ impl std::ops::Deref for Request {
             Self::Payment(asked) => asked,
             Self::PaymentChange(asked) => asked,
             Self::Refund(asked) => asked,
+            Self::Distribution(asked) => asked,
         }
     }
 }

@@ -63,7 +63,9 @@ impl Client {
             Request::Payment(payment) => self.make_payment(payment, effect.on.as_deref(), key).await,
             Request::PaymentChange(change) => self.change_payment(change, on()?, key).await,
             Request::Refund(refund) => self.refund_payment(refund, on()?, key).await,
-            Request::Mint(_) | Request::Wallet(_) | Request::Telemetry(_) => Err(not_offered()),
+            Request::Mint(_) | Request::Wallet(_) | Request::Telemetry(_) | Request::Distribution(_) => {
+                Err(not_offered())
+            }
         }
     }
 
@@ -277,7 +279,8 @@ impl Client {
             | Request::PaymentChange(_)
             | Request::Mint(_)
             | Request::Wallet(_)
-            | Request::Telemetry(_) => Ok(None),
+            | Request::Telemetry(_)
+            | Request::Distribution(_) => Ok(None),
         }
     }
 
@@ -314,7 +317,8 @@ impl Client {
             | Request::PaymentChange(_)
             | Request::Mint(_)
             | Request::Wallet(_)
-            | Request::Telemetry(_) => None,
+            | Request::Telemetry(_)
+            | Request::Distribution(_) => None,
         };
         report.ok_or_else(not_offered)
     }

@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use payfleet_core::kinds::Request as Asked;
+use payfleet_core::kinds::distribution::{Distribution, Splitter};
 use payfleet_core::kinds::mint::Share;
 use payfleet_core::kinds::reconcile::Listed;
 use payfleet_core::kinds::telemetry::Telemetry;
@@ -23,6 +24,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::custody::Investor;
+use super::distribution::Revenue;
 use super::wire::Mint;
 use super::{answer, ledger};
 use crate::capabilities::{Amounts, Capabilities, Doubt, Listing, Operation, Paging};
@@ -130,6 +132,7 @@ impl Client {
             Asked::Mint(share) => self.mint(share, key).await,
             Asked::Wallet(wallet) => self.make_wallet(wallet, key).await,
             Asked::Telemetry(telemetry) => self.send_on(telemetry, key).await,
+            Asked::Distribution(distribution) => self.split_up(distribution, key).await,
             _ => Err(not_offered()),
         };
         carried_out.unwrap_or_else(Reply::from)
@@ -142,6 +145,19 @@ impl Client {
         let trustee = made.trustee_ref.map(|reference| ("trustee_ref".to_owned(), reference));
         let facts = std::iter::once(("address".to_owned(), made.address.clone())).chain(trustee).collect();
         let report = Report { facts, ..Report::of(made.address, Progress::Succeeded, "exists") };
+        Ok(Reply { outcome: CallOutcome::Accepted { report }, http_status: None, request_id: None })
+    }
+
+    async fn split_up(&self, asked: &Distribution, key: &ProviderKey) -> Result<Reply, ProviderError> {
+        let Splitter::TrovoTech { token_ids, description } = &asked.by else { return Err(not_offered()) };
+        let revenue = Revenue { token_ids, total: asked.money, period: &asked.period, description };
+        let done = self.distribute(&revenue, key).await?;
+        // The provider's word only; what counts is the ledger.
+        let report = Report {
+            money: Some(asked.money),
+            tx_hash: done.tx_hash,
+            ..Report::of(done.payout_id, Progress::Pending, "submitted")
+        };
         Ok(Reply { outcome: CallOutcome::Accepted { report }, http_status: None, request_id: None })
     }
 

@@ -10,6 +10,7 @@
 //! a lost lease nor a stopping worker loop cancels: no provider answer is thrown away.
 
 mod call;
+mod divide;
 mod resolve;
 mod schedule;
 
@@ -171,6 +172,8 @@ impl Executor {
             Plan::Again { intent, effect } => self.call(running, &effect, intent).await,
             Plan::Resolve { intent, effect } => self.resolve(running, &effect, intent).await,
             Plan::Confirm => self.confirm(running).await,
+            Plan::Divide => self.divide(running).await,
+            Plan::Gather => self.gather(running).await,
             Plan::Wait { known } => self.wait(running, known).await,
             Plan::Refuse { reason } => {
                 self.record(running, &Event::Refused { reason }).await?;

@@ -78,6 +78,7 @@ impl Handlers {
             | JobKind::Mint
             | JobKind::Wallet
             | JobKind::Telemetry
+            | JobKind::Distribution
             | JobKind::Account
             | JobKind::Collect => match payload(job) {
                 Ok(advance) => self.executor.advance(job, &advance).await,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Event, Operation, State};
+use crate::Money;
 use crate::kinds::Settled;
 use crate::ledger::Movement;
 use crate::outcome::OutcomeClass;
@@ -70,12 +71,20 @@ impl Operation {
         match event {
             Event::IntentOpened { intent } => Ok(State::Submitting { intent: *intent }.into()),
             Event::Refused { reason } => Ok(State::Failed { reason: reason.clone() }.into()),
+            Event::Divided { parts, paid } if self.request.is_divided() => Ok(State::Accepted {
+                provider_ref: format!("divided:{}", self.id),
+                tx_hash: None,
+                facts: counts(&[("parts", *parts), ("paid", *paid)]),
+            }
+            .into()),
             Event::Hinted { .. } => Ok(self.unchanged()),
-            Event::Called { .. }
+            Event::Divided { .. }
+            | Event::Called { .. }
             | Event::LeftOpen { .. }
             | Event::Evidence { .. }
             | Event::Probed { .. }
-            | Event::Polled { .. } => Err(self.illegal(event)),
+            | Event::Polled { .. }
+            | Event::Gathered { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -90,7 +99,9 @@ impl Operation {
             | Event::Called { .. }
             | Event::LeftOpen { .. }
             | Event::Probed { .. }
-            | Event::Polled { .. } => Err(self.illegal(event)),
+            | Event::Polled { .. }
+            | Event::Divided { .. }
+            | Event::Gathered { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -106,7 +117,9 @@ impl Operation {
             | Event::Called { .. }
             | Event::LeftOpen { .. }
             | Event::Probed { .. }
-            | Event::Polled { .. } => Err(self.illegal(event)),
+            | Event::Polled { .. }
+            | Event::Divided { .. }
+            | Event::Gathered { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -125,7 +138,9 @@ impl Operation {
             | Event::Called { .. }
             | Event::LeftOpen { .. }
             | Event::Probed { .. }
-            | Event::Polled { .. } => Err(self.illegal(event)),
+            | Event::Polled { .. }
+            | Event::Divided { .. }
+            | Event::Gathered { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -133,13 +148,18 @@ impl Operation {
         match event {
             Event::Polled { report } if report.provider_ref == provider_ref => Ok(self.taken(report)),
             Event::Polled { report } => Ok(self.discrepancy(&report.provider_ref, "was polled")),
+            Event::Gathered { moved, settled, failed } if self.request.is_divided() => {
+                Ok(self.gathered(*moved, *settled, *failed).into())
+            }
             Event::Hinted { .. } => Ok(self.look_now()),
             Event::Evidence { .. } => Ok(self.evidence(event)),
-            Event::IntentOpened { .. }
+            Event::Gathered { .. }
+            | Event::IntentOpened { .. }
             | Event::Refused { .. }
             | Event::Called { .. }
             | Event::LeftOpen { .. }
-            | Event::Probed { .. } => Err(self.illegal(event)),
+            | Event::Probed { .. }
+            | Event::Divided { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -151,7 +171,9 @@ impl Operation {
             | Event::Refused { .. }
             | Event::Called { .. }
             | Event::LeftOpen { .. }
-            | Event::Probed { .. } => Err(self.illegal(event)),
+            | Event::Probed { .. }
+            | Event::Divided { .. }
+            | Event::Gathered { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -180,7 +202,9 @@ impl Operation {
             | Event::Refused { .. }
             | Event::Called { .. }
             | Event::LeftOpen { .. }
-            | Event::Probed { .. } => Err(self.illegal(event)),
+            | Event::Probed { .. }
+            | Event::Divided { .. }
+            | Event::Gathered { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -216,7 +240,9 @@ impl Operation {
             | Event::Refused { .. }
             | Event::Called { .. }
             | Event::LeftOpen { .. }
-            | Event::Probed { .. } => Err(self.illegal(event)),
+            | Event::Probed { .. }
+            | Event::Divided { .. }
+            | Event::Gathered { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -233,8 +259,21 @@ impl Operation {
             | Event::Refused { .. }
             | Event::Called { .. }
             | Event::LeftOpen { .. }
-            | Event::Probed { .. } => Err(self.illegal(event)),
+            | Event::Probed { .. }
+            | Event::Divided { .. }
+            | Event::Gathered { .. } => Err(self.illegal(event)),
         }
+    }
+
+    /// Settled where anything was paid, or nothing was to be.
+    fn gathered(&self, moved: Money, settled: u32, failed: u32) -> State {
+        let mut facts = self.state.facts().cloned().unwrap_or_default();
+        facts.extend(counts(&[("settled", settled), ("failed", failed)]));
+        if settled == 0 && failed > 0 {
+            return State::Failed { reason: format!("none of its {failed} payouts was paid") };
+        }
+        let provider_ref = format!("divided:{}", self.id);
+        State::Settled { provider_ref, tx_hash: None, moved: Some(moved), facts }
     }
 
     /// What the end of a call makes of the open intent.
@@ -357,4 +396,9 @@ impl Operation {
     fn illegal(&self, event: &Event) -> Illegal {
         Illegal { event: event.name(), state: self.state.name() }
     }
+}
+
+/// Numbers as facts.
+fn counts(counts: &[(&str, u32)]) -> BTreeMap<String, String> {
+    counts.iter().map(|(name, count)| ((*name).to_owned(), count.to_string())).collect()
 }

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Money;
 use crate::provider::{CallOutcome, Finding, Report};
 
 /// What can happen to an operation.
@@ -52,6 +53,22 @@ pub enum Event {
         /// What it says.
         report: Report,
     },
+    /// It has become operations of its own, one for each part that is paid.
+    Divided {
+        /// How many parts.
+        parts: u32,
+        /// How many of them are paid; the others are carried over.
+        paid: u32,
+    },
+    /// All that it became have ended.
+    Gathered {
+        /// What was paid.
+        moved: Money,
+        /// How many of them were.
+        settled: u32,
+        /// How many were not.
+        failed: u32,
+    },
     /// A webhook: worth a look, never proof.
     Hinted {
         /// What the provider says.
@@ -71,6 +88,8 @@ impl Event {
             Self::Evidence { .. } => "evidence",
             Self::Probed { .. } => "probed",
             Self::Polled { .. } => "polled",
+            Self::Divided { .. } => "divided",
+            Self::Gathered { .. } => "gathered",
             Self::Hinted { .. } => "hinted",
         }
     }

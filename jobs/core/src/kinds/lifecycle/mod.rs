@@ -59,6 +59,10 @@ pub enum Plan {
     },
     /// Ask the provider until it says something final.
     Confirm,
+    /// Turn it into operations of its own.
+    Divide,
+    /// See whether all that it became have ended.
+    Gather,
     /// What it builds on has not come far enough.
     Wait {
         /// Whether there is such a thing at all, as far as we know.
@@ -123,6 +127,8 @@ impl Operation {
     #[must_use]
     pub fn plan(&self) -> Plan {
         match &self.state {
+            State::Requested if self.request.is_divided() => Plan::Divide,
+            State::Accepted { .. } if self.request.is_divided() => Plan::Gather,
             State::Requested => match self.ground() {
                 Ground::Firm(on) => Plan::Open { effect: self.effect(on) },
                 Ground::NotYet => Plan::Wait { known: self.subject.is_some() },

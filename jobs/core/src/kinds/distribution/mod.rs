@@ -1,0 +1,158 @@
+//! A distribution: a revenue split over the holders of an asset by ownership, by us or by TrovoTech.
+//!
+//! What we split becomes one payout a holder, each an operation of its own with all its guarantees. A
+//! holder gets at most one part a period. A part below the minimum is not paid but carried over.
+#![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
+
+mod split;
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+pub use split::{NotSplittable, split};
+
+use super::asked::{Asked, Reservation, Settled, Standing, other_money};
+use crate::Money;
+use crate::address::Network;
+use crate::kinds::OperationKind;
+use crate::kinds::payout::Destination;
+use crate::ledger::Movement;
+use crate::provider::{Action, Provider, Report};
+
+/// A revenue to be split.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Distribution {
+    /// The client's id of the asset that earned it.
+    pub asset_id: String,
+    /// The period it was earned in, in the client's words: `2026-05`.
+    pub period: String,
+    /// All of it.
+    pub money: Money,
+    /// Who splits it.
+    pub by: Splitter,
+}
+
+/// Who splits a revenue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Splitter {
+    /// We do, into payouts.
+    Us {
+        /// 1 to [`Distribution::MOST_HOLDERS`], each once.
+        holders: Vec<Holder>,
+        /// Parts below this are carried over to the holder's next one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        minimum: Option<Decimal>,
+    },
+    /// TrovoTech does, over the holders of its tokens.
+    TrovoTech {
+        /// The provider's ids of the tokens, each once.
+        token_ids: Vec<String>,
+        /// For people.
+        description: String,
+    },
+}
+
+/// Somebody who owns a part of the asset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The client's id of them.
+    pub holder: String,
+    /// How much they own, in any unit that all holders share.
+    pub weight: Decimal,
+    /// Where they are paid.
+    pub to: Destination,
+}
+
+impl Distribution {
+    /// The most holders, or tokens, of one distribution; a larger asset takes several.
+    pub const MOST_HOLDERS: usize = 1_000;
+
+    /// Each holder's part of it, in the order of the holders; `None` where it is not ours to split.
+    ///
+    /// # Errors
+    /// [`NotSplittable`].
+    pub fn parts(&self) -> Result<Option<Vec<Decimal>>, NotSplittable> {
+        let Splitter::Us { holders, .. } = &self.by else { return Ok(None) };
+        let weights: Vec<Decimal> = holders.iter().map(|holder| holder.weight).collect();
+        split(self.money.amount(), &weights, self.money.asset().scale()).map(Some)
+    }
+}
+
+impl Asked for Distribution {
+    fn kind(&self) -> OperationKind {
+        OperationKind::Distribution
+    }
+
+    fn provider(&self) -> Provider {
+        match &self.by {
+            // Of the payouts it becomes, which may be of several.
+            Splitter::Us { holders, .. } => match holders.first().map(|holder| &holder.to) {
+                Some(Destination::Bank { .. }) => Provider::Stripe,
+                Some(Destination::Crypto { .. }) | None => Provider::Heleket,
+            },
+            Splitter::TrovoTech { .. } => Provider::TrovoTech,
+        }
+    }
+
+    fn action(&self) -> Action {
+        Action::Distribution
+    }
+
+    fn money(&self) -> Option<Money> {
+        Some(self.money)
+    }
+
+    fn network(&self) -> Option<Network> {
+        match self.by {
+            Splitter::Us { .. } => None,
+            Splitter::TrovoTech { .. } => Some(Network::Bantu),
+        }
+    }
+
+    fn is_divided(&self) -> bool {
+        matches!(self.by, Splitter::Us { .. })
+    }
+
+    /// TrovoTech splits over tokens that we cannot see into: one distribution an asset and period.
+    /// Ours are counted by holder.
+    fn reservation(&self, _subject: Option<&Standing>) -> Option<Reservation> {
+        let pool = || format!("period:{}:{}", self.asset_id, self.period);
+        match self.by {
+            Splitter::Us { .. } => None,
+            Splitter::TrovoTech { .. } => {
+                Some(Reservation { pool: pool(), amount: Decimal::ONE, whole: Decimal::ONE })
+            }
+        }
+    }
+
+    fn difference(&self, report: &Report) -> Option<String> {
+        other_money(self.money, report)
+    }
+
+    /// What we split is posted by its payouts.
+    fn settlement(&self, settled: &Settled<'_>) -> Option<Movement> {
+        match self.by {
+            Splitter::Us { .. } => None,
+            Splitter::TrovoTech { .. } => {
+                let from = settled.ours_at(Provider::TrovoTech);
+                Some(Settled::moves(self.money, &from, &settled.tenants("payouts")))
+            }
+        }
+    }
+
+    fn shown(&self) -> BTreeMap<&'static str, Value> {
+        let (by, over) = match &self.by {
+            Splitter::Us { holders, .. } => ("payfleet", holders.len()),
+            Splitter::TrovoTech { token_ids, .. } => ("trovotech", token_ids.len()),
+        };
+        BTreeMap::from([
+            ("asset_id", json!(self.asset_id)),
+            ("period", json!(self.period)),
+            ("split_by", json!(by)),
+            ("holders", json!(over)),
+        ])
+    }
+}
