@@ -114,7 +114,7 @@ pub(crate) fn ours(numbers: std::ops::Range<u64>, sent_ns: u64, kind: Kind) -> V
             payload_version: 1,
             facts: std::collections::BTreeMap::new(),
             dedupe: kind.keyed.then(|| Dedupe { key: key(n), body_hash }),
-            lane: in_lane.then(|| format!("operation:{}", n % 1_000)),
+            lane: in_lane.then(|| format!("operation:{}", n / kind.lane_each % 1_000)),
             priority: 1,
             delay_ms: u64::try_from(kind.delay.as_millis()).unwrap_or(u64::MAX),
             max_attempts: 3,

@@ -23,11 +23,14 @@ fn status_kib(file: &str, field: &str) -> f64 {
     line.trim().trim_end_matches(" kB").parse().unwrap_or(0.0)
 }
 
-/// Cores and memory in words, and how busy others kept them: noise is part of a result.
+/// Processor and memory in words, and how busy others kept them: noise is part of a result.
 pub(crate) fn machine() -> String {
+    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let model = model.map_or("an unknown processor", |(_, model)| model.trim());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let gib = status_kib("/proc/meminfo", "MemTotal:") / 1024.0 / 1024.0;
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default();
-    format!("{cores} cores and {gib:.0} GiB of memory (load average {load} before the run)")
+    format!("{cores} cores ({model}) and {gib:.0} GiB of memory (load average {load} before the run)")
 }

@@ -31,7 +31,7 @@ pub(crate) async fn busy(bench: &Bench) -> anyhow::Result<Vec<Measured>> {
 
 /// `pickup-2-max`.
 pub(crate) async fn seldom(bench: &Bench) -> anyhow::Result<Vec<Measured>> {
-    let jobs = if bench.quick { 6 } else { 30 };
+    let jobs = if bench.quick { 6 } else { 20 };
     let every = Duration::from_millis(500);
     let found = bench.in_turns(&ALL, async |engine| pickup(bench, engine, jobs, every).await).await?;
     let longest = series(&found, |report| report.max_us / 1e3);

@@ -9,7 +9,7 @@ use payfleet_core::job::QueueName;
 ///
 /// | key | type | content |
 /// |---|---|---|
-/// | `:fresh` | stream | seq -> record (record.rs) of a job that waits for its first delivery or is at it |
+/// | `:fresh` | stream | seq -> record (record.rs), as name and value: its time and the rest, of a job that waits for its first delivery or is at it |
 /// | `:kept` | hash | seq -> 6 bytes of "due since" (ms) and the record of any other job |
 /// | `:ids:B` | hash | id -> seq; B is 13 bits of the id |
 /// | `:ready:P` | list | seq, or `@lane` for the first of a lane; one list per priority P |

@@ -30,7 +30,7 @@ const MAX_RENEW: usize = 1_000;
 /// When a job that only newer workers can read is offered again.
 const FOREIGN: Duration = Duration::from_secs(5);
 
-/// now, next due, paused, buried, suspects, token, (seq, record) flat, histories.
+/// now, next due, paused, buried, suspects, token, (seq, record in two parts) flat, histories.
 pub(crate) type Reply = (i64, i64, bool, usize, usize, u64, Vec<Vec<u8>>, Vec<Option<Vec<u8>>>);
 
 impl Queue {
@@ -149,7 +149,7 @@ fn read_taken(queue: &QueueName, reply: &Reply) -> Result<(Taken, Vec<Settlement
     let (now, next_due, paused, buried, suspects, number, jobs, histories) = reply;
     let leased_at = Timestamp::from_unix_ms(*now);
     let mut taken = Taken {
-        jobs: Vec::with_capacity(jobs.len() / 2),
+        jobs: Vec::with_capacity(jobs.len() / 3),
         next_due_ms: u64::try_from(*next_due).ok(),
         paused: *paused,
         undecodable: *buried,
@@ -157,8 +157,9 @@ fn read_taken(queue: &QueueName, reply: &Reply) -> Result<(Taken, Vec<Settlement
         suspects: *suspects,
     };
     let mut away = Vec::new();
-    for (place, pair) in jobs.chunks_exact(2).enumerate() {
-        let [seq, record] = pair else { continue };
+    for (place, parts) in jobs.chunks_exact(3).enumerate() {
+        let [seq, head, rest] = parts else { continue };
+        let record = &[&head[..], rest].concat();
         let history = histories.get(place).and_then(Option::as_deref).unwrap_or_default();
         let seq = std::str::from_utf8(seq).ok().and_then(|seq| seq.parse().ok());
         let (Some(seq), Some(id)) = (seq, id_in(record)) else {

@@ -64,15 +64,15 @@ async fn spoil_stream(
     for (id, fields) in entries {
         let is_meant = fields.iter().any(|field| contains(field));
         spoiled += usize::from(is_meant);
-        if is_meant && matches!(rot, Rot::Missing) {
-            continue;
-        }
-        anew.cmd("XADD").arg(key).arg(id);
-        for field in fields {
-            match rot {
-                Rot::Garbled(bytes) if contains(&field) => anew.arg(bytes),
-                _ => anew.arg(field),
-            };
+        match rot {
+            Rot::Missing if is_meant => {}
+            // A record is a name and a value, one after the other.
+            Rot::Garbled(bytes) if is_meant => {
+                anew.cmd("XADD").arg(key).arg(id).arg("").arg(bytes);
+            }
+            _ => {
+                anew.cmd("XADD").arg(key).arg(id).arg(fields);
+            }
         }
     }
     if spoiled > 0 {

@@ -89,16 +89,15 @@ local function insert(places, dedupe_ms)
     end
     answers[i] = answer or ''
     if not answer then
-      local record = stamp .. rest
       if delay ~= '0' then
-        local due = now + tonumber(delay)
+        local due, record = now + tonumber(delay), stamp .. rest
         keep(name, record, due)
         make_delayed(name, read_header(record), due)
       else
-        redis.call('XADD', FRESH, name, '', record)
+        redis.call('XADD', FRESH, name, stamp, rest)
         due_now = due_now + 1
         if string.byte(rest, 28) > 0 then
-          make_ready('RPUSH', name, read_header(record), now)
+          make_ready('RPUSH', name, read_header(stamp .. rest), now)
         else
           local list = ready[bit.band(string.byte(rest, 2), 3)]
           list[#list + 1] = name

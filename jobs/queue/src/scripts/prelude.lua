@@ -14,9 +14,11 @@ local HISTORY_MAX = 20
 -- Enough to wake several workers at once; a worker that finds more work than it takes wakes the next.
 local WAKE_MAX = 8
 
--- Whether the record was written by a version that these scripts know.
-local function readable(record)
-  return #record > ID_END and string.byte(record, 7) == VERSION and bit.band(string.byte(record, 8), 3) <= 2
+-- Whether the record was written by a version that these scripts know; `head`: its first part, if it is apart.
+local function readable(record, head)
+  local before = head and #head or 0
+  return before + #record > ID_END and string.byte(record, 7 - before) == VERSION
+    and bit.band(string.byte(record, 8 - before), 3) <= 2
 end
 
 local function has(h, flag)
@@ -82,22 +84,31 @@ local function values_of(key, fields)
   return values
 end
 
--- The records of jobs, `false` where there is none, and since when those in KEPT have been due.
+-- The records of jobs, `false` where there is none, and since when those in KEPT have been due. An entry of
+-- FRESH is a record in two parts, its time and the rest, so that enqueueing needs not join them: asked for
+-- `in_parts`, the first parts, maybe empty, are a third list.
 -- Jobs enqueued together have neighbouring seqs, so one XRANGE usually brings many.
-local function fetch(seqs)
-  local records, since, absent, from = {}, {}, {}, 1
+local function fetch(seqs, in_parts)
+  local records, since, heads, absent, from = {}, {}, {}, {}, 1
+  local function found(i, fields)
+    heads[i], records[i] = fields[1], in_parts and fields[2] or fields[1] .. fields[2]
+  end
   while from <= #seqs do
     local to = from
     while to < #seqs and seqs[to + 1] - seqs[to] == 1 do to = to + 1 end
-    local found = redis.call('XRANGE', FRESH, seqs[from], seqs[to])
-    if #found == to - from + 1 then
-      for i, entry in ipairs(found) do records[from + i - 1] = entry[2][2] end
+    local entries = redis.call('XRANGE', FRESH, seqs[from], seqs[to])
+    if #entries == to - from + 1 then
+      for i, entry in ipairs(entries) do found(from + i - 1, entry[2]) end
     else
       local named = {}
-      for _, entry in ipairs(found) do named[entry[1]] = entry[2][2] end
+      for _, entry in ipairs(entries) do named[entry[1]] = entry[2] end
       for i = from, to do
-        records[i] = named[seqs[i] .. '-0'] or false
-        if not records[i] then absent[#absent + 1] = i end
+        local fields = named[seqs[i] .. '-0']
+        if fields then
+          found(i, fields)
+        else
+          records[i], absent[#absent + 1] = false, i
+        end
       end
     end
     from = to + 1
@@ -107,11 +118,12 @@ local function fetch(seqs)
     for i, at in ipairs(absent) do names[i] = seqs[at] end
     for i, value in ipairs(values_of(KEPT, names)) do
       if value then
-        records[absent[i]], since[absent[i]] = string.sub(value, 7), (struct.unpack('>I6', value))
+        local at = absent[i]
+        heads[at], records[at], since[at] = '', string.sub(value, 7), (struct.unpack('>I6', value))
       end
     end
   end
-  return records, since
+  return records, since, heads
 end
 
 local function fetch_one(seq)

@@ -4,8 +4,8 @@
 --         suspects: how many jobs may be handed out whose lease expired before. grace_ms: after a time
 --         that long in which nobody called, leases are not reaped for as long: their holders may live,
 --         and it was Redis that was away. 0: never.
--- Output: now_ms, next_due_ms (-1: none), paused (0/1), buried, suspects waiting, token, {seq, record, ...},
---         {history, ...} (empty when no job of the queue has any).
+-- Output: now_ms, next_due_ms (-1: none), paused (0/1), buried, suspects waiting, token,
+--         {seq, record in two parts, ...}, {history, ...} (empty when no job of the queue has any).
 -- Keys:   all but DEDUPE and IDS.
 -- Atomic: a job is in exactly one place before and after.
 -- Bound:  reap_limit + promote_limit + limit + SCAN_SLACK jobs, max_bytes plus one piece, and the last
@@ -126,19 +126,22 @@ end
 local function collect(list, entries)
   local found, seqs = resolve(entries), {}
   for i, one in ipairs(found) do seqs[i] = one.seq end
-  local records = fetch(seqs)
+  local records, _, heads = fetch(seqs, true)
   for i, one in ipairs(found) do
-    local record = records[i]
-    if not record or not readable(record) then
+    local record, head = records[i], heads[i]
+    if not record or not readable(record, head) then
       -- No record: its job was cancelled or moved, else it should be here.
-      if record or redis.call('SREM', STALE, one.seq) == 0 then unreadable(one.seq, record, one.lane) end
+      if record or redis.call('SREM', STALE, one.seq) == 0 then
+        unreadable(one.seq, record and head .. record, one.lane)
+      end
     elseif #leased > 0 and bytes + #record > max_bytes then
       full = true
       return put_back(list, found, i)
     else
       bytes = bytes + #record
       leased[#leased + 1] = one.seq
-      jobs[#jobs + 1], jobs[#jobs + 2] = one.seq, record
+      local at = #jobs
+      jobs[at + 1], jobs[at + 2], jobs[at + 3] = one.seq, head, record
       if one.lane then lanes[#lanes + 1] = one end
     end
   end
