@@ -57,7 +57,7 @@ async fn it_opens_when_half_of_enough_calls_have_failed() {
     let note = state.note.unwrap();
     assert_eq!(note.since, after_start(Duration::ZERO));
     assert_eq!(note.reason, "5 of 10 calls failed, the last: no answer");
-    assert_eq!(world.queue.breaker_names().await.unwrap(), ["mail-api:send"]);
+    assert_eq!(world.queue.breakers().await.unwrap(), [breaker.state().await.unwrap()]);
 }
 
 #[tokio::test]

@@ -19,7 +19,8 @@ enum Step {
     Reserve(u32, u32),
     /// Give back the unused permits of the oldest or the newest reservation.
     GiveBack(bool),
-    Book,
+    /// Book one, and use it or keep it.
+    Book(bool),
     Lower(u64),
 }
 
@@ -30,7 +31,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (100_u32..150, 0_u32..150).prop_map(|(looks, at)| Step::Saturate(looks, at)),
         6 => (1_u32..20, 0_u32..4).prop_map(|(n, used)| Step::Reserve(n, used)),
         3 => any::<bool>().prop_map(Step::GiveBack),
-        4 => Just(Step::Book),
+        4 => any::<bool>().prop_map(Step::Book),
         1 => (0_u64..500).prop_map(Step::Lower),
     ];
     prop::collection::vec(step, 1..16)
@@ -95,11 +96,13 @@ impl Fleet {
                 self.limiter.give_back(reserved, unused).await.unwrap();
             }
             Step::GiveBack(_) => {}
-            Step::Book => {
-                if let Booked::At(wait) = self.limiter.book().await.unwrap() {
+            Step::Book(is_used) => match self.limiter.book().await.unwrap() {
+                Booked::At(wait, _) if *is_used => {
                     self.calls.push(self.now + u64::try_from(wait.as_millis()).unwrap());
                 }
-            }
+                Booked::At(_, permit) => self.held.push((permit, 1)),
+                Booked::Later(_) => {}
+            },
             Step::Lower(ms) => self.limiter.lowered(Some(Duration::from_millis(*ms)), "429").await.unwrap(),
         }
     }

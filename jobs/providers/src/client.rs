@@ -7,6 +7,8 @@ use payfleet_core::{OutcomeClass, ProviderKey, Timestamp};
 
 pub use crate::egress::ConfigError;
 pub use crate::failure::ProviderError;
+use crate::gate::{Call, Door};
+use crate::published::Service;
 use crate::{heleket, stripe, trovotech};
 
 /// A client of one provider.
@@ -53,6 +55,17 @@ impl Client {
             Self::TrovoTech(_) => trovotech::Client::doubt(action),
             Self::Stripe(_) => stripe::Client::doubt(action),
         }
+    }
+
+    /// What the call of an intent to do `action` counts against.
+    #[must_use]
+    pub fn door(&self, action: Action) -> Door {
+        let (service, class) = match self {
+            Self::Heleket(_) => (Service::Heleket, None),
+            Self::TrovoTech(_) => (Service::TrovoTech, None),
+            Self::Stripe(_) => (Service::Stripe, Some(stripe::class_of(action))),
+        };
+        Door { service, class, call: Call::Effect }
     }
 
     /// Makes the call of one intent, once. Never retries.

@@ -10,7 +10,7 @@ use payfleet_core::{Classify, OutcomeClass};
 
 /// Whether a call changes anything at the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Call {
+pub enum Call {
     /// It may move money.
     Effect,
     /// It only asks.

@@ -1,14 +1,13 @@
 //! The one place that builds HTTP clients and judges what HTTP alone can tell.
 //!
 //! No redirect is followed, every call has a timeout, no answer is read past 1 MiB, nothing is
-//! retried here, and calls are smoothed to the provider's rate before they leave the process.
+//! retried here, and every request leaves by [`Departure`], through the gate.
 //! What comes out is a JSON answer of status 2xx or a documented 4xx, or a classified error.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use payfleet_core::OutcomeClass;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Response};
@@ -16,18 +15,20 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use url::Url;
 
+use crate::departure::Departure;
 use crate::egress::{ConfigError, PublicOnly, base_url};
 use crate::failure::{Call, ProviderError};
+use crate::gate::Gate;
+use crate::published::Service;
 
 /// No answer is read further than this.
 const LARGEST_BODY: usize = 1024 * 1024;
 /// A connection that takes longer is none. Nothing has been sent by then.
 const LONGEST_CONNECT: Duration = Duration::from_secs(5);
-/// How long a call waits for its turn in this process before it is put off.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// How to reach one service.
 pub(crate) struct Settings<'a> {
+    pub(crate) service: Service,
     /// What its base URL is called in errors.
     pub(crate) name: &'static str,
     pub(crate) base_url: &'a str,
@@ -41,7 +42,7 @@ pub(crate) struct Settings<'a> {
 pub(crate) struct Http {
     client: reqwest::Client,
     base: Url,
-    limiter: DefaultDirectRateLimiter,
+    departure: Departure,
 }
 
 /// One request.
@@ -113,7 +114,12 @@ impl Http {
             builder.dns_resolver(Arc::new(PublicOnly))
         };
         let client = builder.build().map_err(|_| ConfigError::NoClient)?;
-        Ok(Self { client, base, limiter: RateLimiter::direct(Quota::per_second(settings.per_second)) })
+        Ok(Self { client, base, departure: Departure::new(settings.service, settings.per_second) })
+    }
+
+    /// Sends nothing that `gate` does not let out.
+    pub(crate) fn behind(&mut self, gate: &Arc<dyn Gate>) {
+        self.departure.behind(gate);
     }
 
     /// Sends `exchange` once, and leaves the judgement of every whole answer to the caller: for
@@ -123,14 +129,13 @@ impl Http {
         call: Call,
         exchange: Exchange<'_>,
     ) -> Result<Exchanged, ProviderError> {
-        self.wait_for_turn().await?;
         let mut url = self.below_base(exchange.path)?;
         url.set_query(exchange.query);
-        let mut builder = self.client.request(exchange.method, url).headers(exchange.headers);
+        let mut builder = self.client.request(exchange.method.clone(), url).headers(exchange.headers);
         if let Some(body) = exchange.body {
             builder = builder.body(body);
         }
-        let response = builder.send().await.map_err(|error| lost(call, &error))?;
+        let response = self.departure.send(call, &exchange.method, exchange.path, builder).await?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let request_id = request_id(&headers);
@@ -145,25 +150,13 @@ impl Http {
 
     /// Sends `request` once.
     pub(crate) async fn send(&self, call: Call, request: Request<'_>) -> Result<Answer, ProviderError> {
-        self.wait_for_turn().await?;
-        let mut builder =
-            self.client.request(request.method.clone(), self.url(&request)?).headers(request.headers);
+        let url = self.url(&request)?;
+        let mut builder = self.client.request(request.method.clone(), url).headers(request.headers);
         if let Some(body) = request.body {
             builder = builder.body(body);
         }
-        let response = builder.send().await.map_err(|error| lost(call, &error))?;
+        let response = self.departure.send(call, &request.method, request.path, builder).await?;
         judge(call, response).await
-    }
-
-    async fn wait_for_turn(&self) -> Result<(), ProviderError> {
-        let turn = tokio::time::timeout(LONGEST_WAIT, self.limiter.until_ready()).await;
-        turn.map_err(|_| {
-            ProviderError::new(
-                OutcomeClass::RateLimited { retry_after_ms: None },
-                "local_limit",
-                "too many calls to this provider wait in this process",
-            )
-        })
     }
 
     fn below_base(&self, path: &[&str]) -> Result<Url, ProviderError> {
@@ -203,7 +196,7 @@ pub(crate) fn sensitive(text: &str) -> Option<HeaderValue> {
 }
 
 /// What a call that got no (whole) answer says about money.
-fn lost(call: Call, error: &reqwest::Error) -> ProviderError {
+pub(crate) fn lost(call: Call, error: &reqwest::Error) -> ProviderError {
     if error.is_connect() || error.is_builder() {
         // Refused, unreachable, no such name, no TLS: not a byte of the request has left.
         let code = if error.is_timeout() { "connect_timeout" } else { "connect" };
@@ -271,7 +264,7 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Seconds, or a date, which is read against the answer's own `Date`: our clock does not come into it.
-fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         // Digits that are no u64 are a very long time.

@@ -10,13 +10,19 @@ pub mod capabilities;
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "client")]
+mod departure;
+#[cfg(feature = "client")]
 mod egress;
 #[cfg(feature = "client")]
 mod failure;
+#[cfg(feature = "client")]
+pub mod gate;
 pub mod heleket;
 #[cfg(feature = "client")]
 mod http;
 mod json;
+#[cfg(feature = "client")]
+pub mod published;
 #[cfg(feature = "client")]
 pub mod registry;
 #[cfg(feature = "sandbox")]

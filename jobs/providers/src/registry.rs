@@ -1,8 +1,11 @@
 //! Which providers this worker can call: one line each.
 
+use std::sync::Arc;
+
 use payfleet_core::provider::Provider;
 
 use crate::client::{Client, ConfigError};
+use crate::gate::Gate;
 use crate::{heleket, stripe, tatum, trovotech};
 
 /// The clients of the configured providers. Made once, shared by all handlers.
@@ -63,6 +66,24 @@ impl Clients {
     #[must_use]
     pub fn stripe(&self) -> Option<&stripe::Client> {
         if let Some(Client::Stripe(client)) = &self.stripe { Some(client) } else { None }
+    }
+
+    /// Sends nothing that `gate` does not let out, whichever client it comes from.
+    #[must_use]
+    pub fn behind(mut self, gate: &Arc<dyn Gate>) -> Self {
+        if let Some(Client::Heleket(client)) = &mut self.heleket {
+            client.behind(gate);
+        }
+        if let Some(Client::TrovoTech(client)) = &mut self.trovotech {
+            client.behind(gate);
+        }
+        if let Some(client) = &mut self.tatum {
+            client.behind(gate);
+        }
+        if let Some(Client::Stripe(client)) = &mut self.stripe {
+            client.behind(gate);
+        }
+        self
     }
 
     /// The client of `provider`, where one is configured and there is anything to call.

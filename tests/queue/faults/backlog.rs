@@ -120,7 +120,7 @@ async fn jobs_that_are_all_due_at_once_keep_the_limit_of_what_they_call_and_the_
         let mut settlements = Vec::new();
         for leased in if room > 0 { world.take(room).await } else { Vec::new() } {
             let outcome = match limiter.book().await.unwrap() {
-                Booked::At(_) => {
+                Booked::At(..) => {
                     assert!(left.remove(&leased.lease.id), "{} called twice", leased.lease.id);
                     called += 1;
                     Outcome::done()

@@ -19,8 +19,11 @@ use payfleet::servers::{PostgresServer, RedisOptions, RedisServer};
 use payfleet_core::kinds::JobKind;
 use payfleet_process::{SystemClock, spawn};
 use payfleet_producer::{Tokens, WebhookSecrets};
+use payfleet_providers::published::{ALL, Rate, Service};
+use payfleet_queue::limits::BreakerPolicy;
 use payfleet_queue::{Queue, QueueStats};
 use payfleet_store::Store;
+use payfleet_worker::weather::Limits;
 pub use processes::{ProducerProcess, Worker, WorkerProcess};
 pub use providers::Providers;
 use tokio::net::TcpListener;
@@ -48,11 +51,26 @@ pub struct Setup {
     pub own_postgres: bool,
     /// How long a lease lasts.
     pub lease: Duration,
+    /// How often the fleet may call; by default so often that no test waits for it.
+    pub limits: Limits,
+    /// When the fleet stops calling.
+    pub breaker: BreakerPolicy,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { workers: 1, webhooks: true, own_postgres: false, lease: Duration::from_secs(2) }
+        let mut limits = Limits::default();
+        for service in Service::ALL {
+            limits.set(service, ALL, Rate::per_second(10_000));
+        }
+        Self {
+            workers: 1,
+            webhooks: true,
+            own_postgres: false,
+            lease: Duration::from_secs(2),
+            limits,
+            breaker: BreakerPolicy::default(),
+        }
     }
 }
 
@@ -180,6 +198,8 @@ impl World {
             heleket: Some(self.providers.heleket_config()),
             trovotech: Some(self.providers.trovotech_config()),
             stripe: Some(self.providers.stripe_config()),
+            limits: self.setup.limits.clone(),
+            breaker: self.setup.breaker,
         }
     }
 

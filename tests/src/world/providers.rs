@@ -14,6 +14,8 @@ const SECRET: &str = "sandbox-secret";
 const PAYMENT_KEY: &str = "sandbox-payment-key";
 const API_KEY: &str = "sandbox-api-key";
 const MERCHANT: &str = "sandbox-merchant";
+/// So often that no test waits for a limit it is not about.
+const ENOUGH: &str = "all=10000/s";
 
 /// The sandboxes, each with its record in a folder that goes with them.
 pub struct Providers {
@@ -114,6 +116,10 @@ impl Providers {
             ("BANTU_EXPANSION_URL", self.trovotech.url()),
             ("STRIPE_BASE_URL", self.stripe.url()),
             ("STRIPE_SECRET_KEY", API_KEY.to_owned()),
+            ("HELEKET_LIMITS", ENOUGH.to_owned()),
+            ("TROVOTECH_LIMITS", ENOUGH.to_owned()),
+            ("BANTU_LIMITS", ENOUGH.to_owned()),
+            ("STRIPE_LIMITS", ENOUGH.to_owned()),
         ]
     }
 

@@ -5,8 +5,11 @@ use std::time::Duration;
 use payfleet_core::kinds::JobKind;
 use payfleet_process::Settings;
 use payfleet_providers::{Clients, heleket, stripe, trovotech};
+use payfleet_queue::limits::BreakerPolicy;
 use payfleet_queue::{Config as QueueConfig, Queue};
 use payfleet_store::check_database_url;
+
+use crate::weather::Limits;
 
 /// The variables a worker reads, for `--help`.
 pub const VARIABLES: &str = "\
@@ -33,6 +36,10 @@ Environment:
   BANTU_EXPANSION_URL    https://expansion.bantu.network
   STRIPE_SECRET_KEY      sk_test_... or sk_live_...; unset: this worker cannot call Stripe
   STRIPE_BASE_URL        default https://api.stripe.com
+  HELEKET_LIMITS, TROVOTECH_LIMITS, BANTU_LIMITS, TATUM_LIMITS, STRIPE_LIMITS
+                         how often the whole fleet may call: all=25/s,payout-create=10/s (or /10s, /m,
+                         /h), of which it uses nine tenths; default: what is published (Tatum 3/s,
+                         Stripe 100/s live and 25/s in test mode), else 10/s
   LOG (filter, default info), LOG_FORMAT (json or pretty), OTEL_EXPORTER_OTLP_ENDPOINT
 
 Examples:
@@ -64,6 +71,10 @@ pub struct Config {
     pub trovotech: Option<trovotech::Config>,
     /// Stripe, if this worker may call it.
     pub stripe: Option<stripe::Config>,
+    /// How often the whole fleet may call each service.
+    pub limits: Limits,
+    /// When the fleet stops calling a service that does not work.
+    pub breaker: BreakerPolicy,
 }
 
 impl Config {
@@ -124,6 +135,8 @@ impl Config {
             heleket,
             trovotech,
             stripe,
+            limits: Limits::read(settings),
+            breaker: BreakerPolicy::default(),
         })
     }
 }

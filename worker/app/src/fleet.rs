@@ -8,6 +8,7 @@ use payfleet_core::kinds::JobKind;
 use payfleet_core::provider::Provider;
 use payfleet_process::{SystemClock, spawn};
 use payfleet_providers::Clients;
+use payfleet_providers::gate::Gate;
 use payfleet_queue::admin::{Severity, check_server};
 use payfleet_queue::backend::{BackendOptions, Delivery, RedisBackend};
 use payfleet_queue::{Outcome, Queue};
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::executor::Executor;
 use crate::handlers::Handlers;
+use crate::weather::Weather;
 use crate::{Config, archiver, rescuer, scheduler};
 
 /// A worker could not start, or could not stop as it should.
@@ -50,9 +52,12 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let store = Store::connect_lazy(&config.database_url, config.database_connections)?;
     refuse_unsafe(&queue).await?;
     let providers = configured(&config);
-    let clients =
-        Arc::new(Clients::new(config.heleket.clone(), config.trovotech.clone(), config.stripe.as_ref())?);
-    let executor = Executor::new(store.clone(), clients.clone(), &config.name, config.confirm_interval);
+    let weather = Weather::new(&queue, &config.limits, config.breaker)?;
+    let gate: Arc<dyn Gate> = Arc::new(weather.clone());
+    let clients = Clients::new(config.heleket.clone(), config.trovotech.clone(), config.stripe.as_ref())?;
+    let clients = Arc::new(clients.behind(&gate));
+    let executor =
+        Executor::new(store.clone(), clients.clone(), weather, &config.name, config.confirm_interval);
     let handlers = Handlers::new(executor, store.clone(), clients, config.confirm_interval);
 
     let mut monitor = Monitor::new();

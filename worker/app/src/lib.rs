@@ -14,6 +14,7 @@ pub mod handlers;
 pub mod jobs;
 pub mod rescuer;
 pub mod scheduler;
+pub mod weather;
 
 pub use config::Config;
 pub use fleet::{RunError, run};

@@ -117,6 +117,10 @@ impl Sandboxes {
             ("STRIPE_BASE_URL", self.url(Provider::Stripe)),
             ("STRIPE_SECRET_KEY", self.api_key.clone()),
             ("ALLOW_PRIVATE_HOSTS", "true".to_owned()),
+            // A sandbox takes any number of calls.
+            ("HELEKET_LIMITS", "all=1000/s".to_owned()),
+            ("TROVOTECH_LIMITS", "all=1000/s".to_owned()),
+            ("BANTU_LIMITS", "all=1000/s".to_owned()),
         ];
         settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }

@@ -5,6 +5,7 @@
 //! against what was asked: here that it is about our order at all, the rest by the operation.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use payfleet_core::address::Network;
@@ -26,8 +27,10 @@ use super::{answer, mapping};
 use crate::capabilities::{Amounts, Capabilities, Doubt, Listing, Operation, Paging};
 use crate::client::{ConfigError, ProviderError, Reply, not_offered};
 use crate::failure::Call;
+use crate::gate::Gate;
 use crate::http::{Answer, Http, Request, Settings, sensitive};
 use crate::json::Object;
+use crate::published::Service;
 
 /// How many characters of our key are the `order_id`: the least of the lengths its documents allow.
 const ORDER_ID: usize = 32;
@@ -121,6 +124,7 @@ impl Client {
     /// [`ConfigError`], which names the setting.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let http = Http::new(&Settings {
+            service: Service::Heleket,
             name: "HELEKET_PROJECT_URL",
             base_url: &config.base_url,
             timeout: config.timeout,
@@ -136,6 +140,11 @@ impl Client {
             is_subtract: config.is_subtract,
             preview_path: config.preview_path,
         })
+    }
+
+    /// Sends nothing that `gate` does not let out.
+    pub(crate) fn behind(&mut self, gate: &Arc<dyn Gate>) {
+        self.http.behind(gate);
     }
 
     /// It knows an `order_id` for good; how long it is relied on is ours to say.

@@ -9,6 +9,7 @@ mod ledger;
 mod payments;
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use payfleet_core::ProviderKey;
@@ -22,8 +23,10 @@ use super::params::Parameters;
 use super::{API_VERSION, mapping, refusal};
 use crate::client::{ConfigError, ProviderError};
 use crate::failure::Call;
+use crate::gate::Gate;
 use crate::http::{Exchange, Exchanged, Http, Settings, sensitive};
 use crate::json::Object;
+use crate::published::Service;
 
 /// The longest key that Stripe takes.
 const LONGEST_KEY: usize = 255;
@@ -129,6 +132,7 @@ impl Client {
     /// [`ConfigError`], which names the setting.
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
         let http = Http::new(&Settings {
+            service: Service::Stripe,
             name: "STRIPE_BASE_URL",
             base_url: &config.base_url,
             timeout: config.timeout,
@@ -138,6 +142,11 @@ impl Client {
         let bearer = format!("Bearer {}", config.secret_key.expose_secret());
         let authorization = sensitive(&bearer).ok_or(ConfigError::NotAHeader("STRIPE_SECRET_KEY"))?;
         Ok(Self { http, authorization })
+    }
+
+    /// Sends nothing that `gate` does not let out.
+    pub(crate) fn behind(&mut self, gate: &Arc<dyn Gate>) {
+        self.http.behind(gate);
     }
 
     /// Calls on our own account.

@@ -9,6 +9,8 @@ mod client;
 mod effects;
 #[cfg(feature = "client")]
 mod form;
+#[cfg(feature = "client")]
+mod limits;
 pub(crate) mod mapping;
 #[cfg(feature = "client")]
 mod objects;
@@ -27,6 +29,10 @@ pub use amount::{CURRENCIES, NotSendable, Purpose, from_minor, to_minor};
 pub use capabilities::{CAPABILITIES, REFERENCE};
 #[cfg(feature = "client")]
 pub use client::{Answered, Client, Config, IdempotencyKey, Page, Scope};
+#[cfg(feature = "client")]
+pub use limits::{CLASSES, TEST_MODE};
+#[cfg(feature = "client")]
+pub(crate) use limits::{class, class_of, is_about_class};
 #[cfg(feature = "client")]
 pub use objects::*;
 #[cfg(feature = "client")]

@@ -5,6 +5,7 @@
 //! hash that is known before it is broadcast.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -18,7 +19,9 @@ use super::chain::Mode;
 use crate::capabilities::{Amounts, Capabilities, Doubt, Listing, Operation, Paging};
 use crate::client::{ConfigError, ProviderError, not_offered};
 use crate::failure::Call;
+use crate::gate::Gate;
 use crate::http::{Exchange, Exchanged, Http, Settings, sensitive};
+use crate::published::Service;
 
 /// How to reach Tatum.
 #[derive(Clone, Debug)]
@@ -94,10 +97,16 @@ impl Client {
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let Config { base_url, api_key, mode, timeout, per_second, allow_private } = config;
         let name = "TATUM_BASE_URL";
-        let http = Http::new(&Settings { name, base_url: &base_url, timeout, per_second, allow_private })?;
+        let (service, base_url) = (Service::Tatum, base_url.as_str());
+        let http = Http::new(&Settings { service, name, base_url, timeout, per_second, allow_private })?;
         let api_key = sensitive(api_key.expose_secret());
         let api_key = api_key.ok_or(ConfigError::NotAHeader("TATUM_API_KEY"))?;
         Ok(Self { http, api_key, mode })
+    }
+
+    /// Sends nothing that `gate` does not let out.
+    pub(crate) fn behind(&mut self, gate: &Arc<dyn Gate>) {
+        self.http.behind(gate);
     }
 
     /// Which chains it is for.

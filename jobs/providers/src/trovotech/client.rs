@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use payfleet_core::kinds::Request as Asked;
@@ -30,7 +31,9 @@ use super::{answer, ledger};
 use crate::capabilities::{Amounts, Capabilities, Doubt, Listing, Operation, Paging};
 use crate::client::{ConfigError, ProviderError, Reply, not_offered};
 use crate::failure::Call;
+use crate::gate::Gate;
 use crate::http::{Answer, Http, Request, Settings, sensitive};
+use crate::published::Service;
 
 /// How many characters of our key are the `X-Request-ID`.
 const REQUEST_ID: usize = 32;
@@ -103,17 +106,23 @@ impl Client {
     /// # Errors
     /// [`ConfigError`], which names the setting.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        let http = |name, base_url: &str| {
+        let http = |service, name, base_url: &str| {
             let Config { timeout, per_second, allow_private, .. } = config;
-            Http::new(&Settings { name, base_url, timeout, per_second, allow_private })
+            Http::new(&Settings { service, name, base_url, timeout, per_second, allow_private })
         };
         let bearer = format!("Bearer {}", config.api_key.expose_secret());
         Ok(Self {
-            http: http("TROVOTECH_BASE_URL", &config.base_url)?,
-            expansion: http("the Bantu expansion URL", &config.expansion_url)?,
+            http: http(Service::TrovoTech, "TROVOTECH_BASE_URL", &config.base_url)?,
+            expansion: http(Service::Bantu, "the Bantu expansion URL", &config.expansion_url)?,
             authorization: sensitive(&bearer).ok_or(ConfigError::NotAHeader("TROVOTECH_API_KEY"))?,
             issuer_id: config.issuer_id,
         })
+    }
+
+    /// Sends nothing that `gate` does not let out.
+    pub(crate) fn behind(&mut self, gate: &Arc<dyn Gate>) {
+        self.http.behind(gate);
+        self.expansion.behind(gate);
     }
 
     pub(crate) fn doubt(action: Action) -> DoubtPolicy {

@@ -39,19 +39,19 @@ pub struct Reserved {
 }
 
 /// What became of asking for one permit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Acquired {
     /// It was granted, and its time has come.
-    Granted,
+    Granted(Reserved),
     /// Not within 100 ms; ask again after this. `None`: when an operator lifts the stop.
     Later(Option<Duration>),
 }
 
 /// A permit with a time of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Booked {
     /// It was granted for this long from now (at most 100 ms), and is not to be used before.
-    At(Duration),
+    At(Duration, Reserved),
     /// Not within 100 ms; ask again after this. `None`: when an operator lifts the stop.
     Later(Option<Duration>),
 }
@@ -81,6 +81,13 @@ impl Queue {
 }
 
 impl Limiter {
+    /// The limiter of this name for those who only look: with the limit that its callers declared.
+    pub(super) fn as_declared(queue: &Queue, name: &str) -> Result<Self, Error> {
+        let named = Named::new(queue, keys::Shared::Limiter, name)?;
+        let limit = Limit { count: 0, window: Duration::ZERO, burst: 0 };
+        Ok(Self { queue: queue.clone(), named: Arc::new(named), limit })
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -120,11 +127,11 @@ impl Limiter {
     /// What Redis' state brings.
     pub async fn acquire(&self) -> Result<Acquired, Error> {
         match self.book().await? {
-            Booked::At(wait) => {
+            Booked::At(wait, permit) => {
                 if !wait.is_zero() {
                     tokio::time::sleep(wait).await;
                 }
-                Ok(Acquired::Granted)
+                Ok(Acquired::Granted(permit))
             }
             Booked::Later(wait) => Ok(Acquired::Later(wait)),
         }
@@ -137,7 +144,11 @@ impl Limiter {
     pub async fn book(&self) -> Result<Booked, Error> {
         let reserved = self.take(1, MAX_WAIT).await?;
         let wait = reserved.wait_ms.map(Duration::from_millis);
-        Ok(if reserved.granted == 1 { Booked::At(wait.unwrap_or_default()) } else { Booked::Later(wait) })
+        Ok(if reserved.granted == 1 {
+            Booked::At(wait.unwrap_or_default(), reserved)
+        } else {
+            Booked::Later(wait)
+        })
     }
 
     /// Says that the other side asked to slow down (a 429): the whole fleet pauses for

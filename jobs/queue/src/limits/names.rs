@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::{BreakerPolicy, BreakerState, Limiter, LimiterState};
 use crate::{Error, Queue, keys};
 
 /// A limiter's or a breaker's key, and whether its name has been put on the list.
@@ -57,20 +58,28 @@ impl Named {
 }
 
 impl Queue {
-    /// The names of all limiters that were ever used, sorted.
+    /// All limiters that were used of late, by name, with what their callers declared.
     ///
     /// # Errors
     /// What Redis' state brings.
-    pub async fn limiter_names(&self) -> Result<Vec<String>, Error> {
-        self.names(keys::Shared::Limiter).await
+    pub async fn limiters(&self) -> Result<Vec<LimiterState>, Error> {
+        let mut limiters = Vec::new();
+        for name in self.names(keys::Shared::Limiter).await? {
+            limiters.push(Limiter::as_declared(self, &name)?.state().await?);
+        }
+        Ok(limiters)
     }
 
-    /// The names of all breakers that were ever used, sorted.
+    /// All breakers that were ever used, by name.
     ///
     /// # Errors
     /// What Redis' state brings.
-    pub async fn breaker_names(&self) -> Result<Vec<String>, Error> {
-        self.names(keys::Shared::Breaker).await
+    pub async fn breakers(&self) -> Result<Vec<BreakerState>, Error> {
+        let mut breakers = Vec::new();
+        for name in self.names(keys::Shared::Breaker).await? {
+            breakers.push(self.breaker(&name, BreakerPolicy::default())?.state().await?);
+        }
+        Ok(breakers)
     }
 
     async fn names(&self, what: keys::Shared) -> Result<Vec<String>, Error> {

@@ -10,7 +10,7 @@
 --         'report': '', 'opened' or 'closed': what it caused.
 --         'state': see state() below. 'force': 1.
 -- Keys:   KEYS[1], a hash: state (closed when missing, open, half_open), since, reason, until, openings,
---         closed_at, counts (PIECES slices of the window), passes, probe, probe_until, probes_ok;
+--         closed_at, counts (PIECES slices of the window), window, passes, probe, probe_until, probes_ok;
 --         what operators set: force, force_reason, force_at.
 -- Atomic: whole, so that one probe at a time is let through.
 -- Bound:  constant.
@@ -95,7 +95,7 @@ function run.report()
   else
     last[3], bad = last[3] + 1, bad + 1
   end
-  store('counts', cmsgpack.pack(kept))
+  store('counts', cmsgpack.pack(kept), 'window', policy.window)
   if bad == 0 or good + bad < policy.volume or bad * 100 < policy.percent * (good + bad) then return '' end
   return open(string.format('%d of %d calls failed, the last: %s', bad, good + bad, reason))
 end
@@ -113,6 +113,8 @@ end
 -- state, since_ms (0: always), reason, until_ms, openings, successes and failures in the window,
 -- {force, force_at_ms, reason} or nil.
 function run.state()
+  -- Who only looks need not know the policy.
+  policy.window = tonumber(h.window) or policy.window
   local _, _, good, bad = counts()
   return { state, number('since'), h.reason or '', state == 'open' and number('until') or 0, number('openings'),
     good, bad, h.force and { h.force, tonumber(h.force_at), h.force_reason } or false }

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- One fleet-wide limiter: GCRA, lowered at once when the other side asks to slow down.
--- Input:  ARGV operation, count, window_ms, burst (the limit as declared by the caller), then for
+-- Input:  ARGV operation, count, window_ms, burst (the limit as declared by the caller; count 0: as those
+--         who called last declared it), then for
 --           'reserve'   n, max_wait_ms (0 unless n is 1)
 --           'give_back' ticket, cost in us of what comes back
 --           'lower'     retry_after_ms, reason
@@ -10,7 +11,7 @@
 -- Output: 'reserve': granted, wait_ms (-1: until an operator lifts the stop), ticket, us per permit.
 --         'state': see state() below. Else 1.
 -- Keys:   KEYS[1], a hash: tat (us: when the bucket is full again), seq and trail (reservations that a
---         give-back must look at), factor, lowered_at, lowered_since, resume_at, lowered_reason;
+--         give-back must look at), declared, factor, lowered_at, lowered_since, resume_at, lowered_reason;
 --         what operators set: count, window, burst, set_reason, set_at, force, force_reason, force_at.
 -- Atomic: whole.
 -- Bound:  constant; the trail has at most TRAIL_MAX entries.
@@ -23,8 +24,11 @@ for i = 1, #flat, 2 do h[flat[i]] = flat[i + 1] end
 
 local function number(name, default) return tonumber(h[name] or default) end
 
-local limit = { count = number('count', ARGV[2]), window = number('window', ARGV[3]) * 1000,
-  burst = number('burst', ARGV[4]) }
+local declared = ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. ARGV[4]
+if ARGV[2] == '0' then declared = h.declared or '1 1000 1' end
+local count, window, most = string.match(declared, '(%d+) (%d+) (%d+)')
+local limit = { count = number('count', count), window = number('window', window) * 1000,
+  burst = number('burst', most) }
 
 -- How much of the full rate is allowed: halved when lowered, then growing back evenly.
 local function factor_now()
@@ -82,7 +86,8 @@ function run.reserve()
   local base = math.max(tat, at)
   local granted = math.min(n, math.floor((at + tolerance - base) / step) + 1)
   local seq, full_at = number('seq', 0) + 1, base + granted * step
-  store('tat', string.format('%.0f', full_at), 'seq', seq, 'trail', remember(seq, math.max(0, tat - at)))
+  store('tat', string.format('%.0f', full_at), 'seq', seq, 'trail', remember(seq, math.max(0, tat - at)),
+    'declared', declared)
   if granted == n then return { granted, ms(at - now), seq, step } end
   return { granted, math.max(1, ms(full_at - tolerance - now)), seq, step }
 end

@@ -7,7 +7,7 @@ use payfleet_core::job::Origin;
 use payfleet_core::kinds::lifecycle::{Event, Parked, State};
 use payfleet_core::provider::{CallOutcome, Effect, UNAUTHORIZED};
 use payfleet_core::{OutcomeClass, ProviderKey};
-use payfleet_providers::{Client, Reply};
+use payfleet_providers::{Client, Reply, gate};
 use payfleet_queue::Outcome;
 use payfleet_store::{Attempt, NewIntent, Next, Opened, Purpose, StoreError};
 use tracing::Instrument;
@@ -34,6 +34,11 @@ impl Executor {
         number: i32,
     ) -> Result<Step, StoreError> {
         let Some(client) = running.client else { return Ok(Step::Settle(not_here(running))) };
+        // Before the intent: what may not go out now leaves nothing open.
+        let leave = match self.weather.enter(client.door(effect.action())).await {
+            Ok(leave) => leave,
+            Err(not_now) => return self.put_off(running, not_now).await,
+        };
         let intent = new_intent(running, client, effect, number);
         match self.store.open_intent(&mut running.claimed, &intent, &running.job).await? {
             Opened::Open => {}
@@ -44,7 +49,8 @@ impl Executor {
             }
         }
         let started = Instant::now();
-        let reply = client.call(effect, &intent.key).instrument(provider_span(running, "call")).await;
+        let call = client.call(effect, &intent.key).instrument(provider_span(running, "call"));
+        let (reply, _) = gate::through(Some(Box::new(leave)), call).await;
         let attempt = attempt_of(number, &reply, started.elapsed());
         log_call(running, &attempt);
         self.save_outcome(running, reply.outcome, &attempt).await

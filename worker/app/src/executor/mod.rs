@@ -11,6 +11,7 @@
 
 mod call;
 mod divide;
+mod put_off;
 mod resolve;
 mod schedule;
 
@@ -27,6 +28,7 @@ use payfleet_queue::Outcome;
 use payfleet_store::{Claim, ClaimRequest, Claimed, IDEMPOTENCY_CONFLICT, JobRef, Next, Store, StoreError};
 
 use crate::jobs::{self, Subject};
+use crate::weather::Weather;
 use schedule::Schedule;
 
 /// How many steps one job may take: open, call, confirm, and one to spare. More means a loop.
@@ -48,6 +50,7 @@ const LETTER_LOOK: Duration = Duration::from_secs(2);
 pub struct Executor {
     store: Store,
     clients: Arc<Clients>,
+    weather: Weather,
     worker: Arc<str>,
     schedule: Schedule,
 }
@@ -70,15 +73,16 @@ struct Running<'a> {
 }
 
 impl Executor {
-    /// An executor that writes as `worker`.
+    /// An executor that writes as `worker`, whose `clients` are behind `weather`.
     #[must_use]
     pub fn new(
         store: Store,
         clients: Arc<Clients>,
+        weather: Weather,
         worker: &str,
         confirm_interval: Option<Duration>,
     ) -> Self {
-        Self { store, clients, worker: worker.into(), schedule: Schedule::new(confirm_interval) }
+        Self { store, clients, weather, worker: worker.into(), schedule: Schedule::new(confirm_interval) }
     }
 
     /// Advances the operation that `job` names, as far as it goes without waiting.

@@ -9,7 +9,7 @@ use payfleet_core::backoff::Backoff;
 use payfleet_core::kinds::lifecycle::{Event, Parked, State};
 use payfleet_core::provider::{CallOutcome, DoubtPolicy, Effect, Finding};
 use payfleet_process::SystemClock;
-use payfleet_providers::Client;
+use payfleet_providers::{Client, gate};
 use payfleet_store::{Attempt, Next, OpenIntent, Purpose, StoreError};
 use tracing::Instrument;
 
@@ -57,8 +57,11 @@ impl Executor {
             return self.park(running, Parked::InDoubt, reason).await;
         }
         let started = Instant::now();
-        let probing = probe(client, policy, effect, &intent);
-        let probed = probing.instrument(provider_span(running, "probe")).await;
+        let probing = probe(client, policy, effect, &intent).instrument(provider_span(running, "probe"));
+        let (probed, kept_back) = gate::through(None, probing).await;
+        if let Some(not_now) = kept_back {
+            return self.put_off(running, not_now).await;
+        }
         let attempt = attempt_of(number, &probed, started.elapsed());
         tracing::info!(
             operation.id = %running.subject.id, intent.number = number, probe.number = intent.probes,

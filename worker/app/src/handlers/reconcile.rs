@@ -5,6 +5,7 @@ use payfleet_core::job::Job;
 use payfleet_core::kinds::reconcile::{
     Comparison, Difference, Found, Listed, Reconcile, compare, missing_here,
 };
+use payfleet_core::{Classify, OutcomeClass};
 use payfleet_providers::Client;
 use payfleet_queue::Outcome;
 use payfleet_store::Compared;
@@ -49,7 +50,14 @@ impl Handlers {
             let there = match (&difference.difference, &difference.provider_ref, difference.operation) {
                 (Difference::MissingThere, Some(id), Some(operation)) => {
                     match self.store.operation(operation).await? {
-                        Some(view) => client.poll(&view.effect(), id, None).await.is_ok(),
+                        Some(view) => match client.poll(&view.effect(), id, None).await {
+                            Ok(_) => true,
+                            // Not asked is not missing.
+                            Err(error) if matches!(error.class(), OutcomeClass::RateLimited { .. }) => {
+                                return Err(error.into());
+                            }
+                            Err(_) => false,
+                        },
                         None => false,
                     }
                 }
