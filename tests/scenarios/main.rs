@@ -6,6 +6,7 @@ mod distributions;
 mod doubt;
 mod happy;
 mod outages;
+mod rebuild;
 mod reconciliation;
 mod traces;
 mod webhooks;

@@ -15,6 +15,7 @@ Examples:
   payfleet dlq list                  what died, newest first
   payfleet dlq show JOB              one dead letter: what it was, why it died, did money move
   payfleet dlq retry JOB             gives it back to the workers
+  payfleet rebuild                   after Redis has lost its data: makes the jobs that should exist
   payfleet audit                     recomputes everything and names what differs
   payfleet hash-token                makes an API token and the line that configures it
   payfleet webhook verify ...        is this delivery the provider's, and which event is it
@@ -39,6 +40,8 @@ enum Command {
     Dlq(commands::dlq::Command),
     /// Recomputes every operation and the ledger from what happened, and names what differs
     Audit(commands::audit::Options),
+    /// Makes the jobs that Postgres says should exist, after Redis has lost its data
+    Rebuild(commands::rebuild::Options),
     /// Makes an API token, or hashes the one on stdin, for the producer
     HashToken(commands::hash_token::Options),
     /// Verifies a provider's delivery, or signs one
@@ -58,6 +61,7 @@ async fn main() -> ExitCode {
             Ok(status) => return status,
             Err(error) => Err(error),
         },
+        Command::Rebuild(options) => commands::rebuild::run(&options).await,
         Command::HashToken(options) => commands::hash_token::run(&options),
         Command::Webhook(command) => commands::webhook::run(command),
         Command::Sandbox(options) => commands::sandbox::run(options).await,

@@ -13,17 +13,15 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use payfleet_core::ids::RequestHash;
-use payfleet_core::job::{Dedupe, NewJob, Origin};
+use payfleet_core::TenantId;
+use payfleet_core::job::{NewJob, Origin};
 use payfleet_core::kinds::JobKind;
 use payfleet_core::kinds::webhook::WebhookEvent;
 use payfleet_core::provider::Provider;
-use payfleet_core::{JobId, TenantId};
 use payfleet_process::current_trace;
 use payfleet_providers::webhook::{Delivery, Rejected, Verified, verify};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
-use sha2::{Digest, Sha256};
 use tracing::Span;
 use utoipa::ToSchema;
 
@@ -115,13 +113,9 @@ fn rejected(rejected: Rejected) -> Problem {
 fn job(event: &WebhookEvent, verified: &Verified, body: &[u8]) -> Result<NewJob, Problem> {
     let kind = JobKind::Webhook;
     let provider = event.provider.as_str();
-    let body_sha256 = hex::encode(Sha256::digest(body));
     let internal = || Problem::new(Kind::Internal, "Send the event again.");
     Ok(NewJob {
-        id: JobId::named(
-            "webhook",
-            &[provider.as_bytes(), event.event_key.as_bytes(), body_sha256.as_bytes()],
-        ),
+        id: event.job_id(body),
         kind: kind.as_str().to_owned(),
         queue: kind.queue().map_err(|error| internal().because(error))?,
         tenant: TenantId::default(),
@@ -131,10 +125,7 @@ fn job(event: &WebhookEvent, verified: &Verified, body: &[u8]) -> Result<NewJob,
             ("provider".to_owned(), provider.to_owned()),
             ("event_type".to_owned(), verified.event_type.clone()),
         ]),
-        dedupe: Some(Dedupe {
-            key: format!("{provider}:{}:{body_sha256}", event.event_key),
-            body_hash: RequestHash::of(body),
-        }),
+        dedupe: Some(event.dedupe(body)),
         lane: None,
         priority: kind.policy().priority,
         delay_ms: 0,

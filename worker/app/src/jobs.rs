@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use payfleet_core::ids::RequestHash;
 use payfleet_core::job::{Dedupe, InvalidQueueName, NewJob, Origin};
 use payfleet_core::kinds::confirm::Confirm;
 use payfleet_core::kinds::reconcile::Reconcile;
+use payfleet_core::kinds::webhook::WebhookEvent;
 use payfleet_core::kinds::{Advance, JobKind, OperationKind};
 use payfleet_core::{JobId, OperationId, TenantId};
 use payfleet_process::current_trace;
-use payfleet_store::Overdue;
+use payfleet_store::{Overdue, UnhandledWebhook};
 use serde::Serialize;
 
 /// The version of every payload here.
@@ -91,6 +94,27 @@ pub fn confirm(subject: &Subject, version: i64, delay: Duration) -> Result<NewJo
     let mut job = job(JobKind::Confirm, id, &subject.tenant, &payload, Origin::FollowUp)?;
     job.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
     job.facts = facts(subject.id);
+    Ok(job)
+}
+
+/// The job that brings a stored webhook to its operation: the one that the producer made, again.
+///
+/// # Errors
+/// [`JobError`].
+pub fn webhook(stored: &UnhandledWebhook) -> Result<NewJob, JobError> {
+    let event = WebhookEvent {
+        provider: stored.provider,
+        event_key: stored.event_key.clone(),
+        body_base64: BASE64_STANDARD.encode(&stored.body),
+        received_at: stored.received_at,
+    };
+    let id = event.job_id(&stored.body);
+    let mut job = job(JobKind::Webhook, id, &TenantId::default(), &event, Origin::Rescue)?;
+    job.dedupe = Some(event.dedupe(&stored.body));
+    job.facts = BTreeMap::from([
+        ("provider".to_owned(), stored.provider.to_string()),
+        ("event_type".to_owned(), stored.event_type.clone()),
+    ]);
     Ok(job)
 }
 

@@ -12,6 +12,7 @@ pub mod executor;
 pub mod fleet;
 pub mod handlers;
 pub mod jobs;
+pub mod rebuild;
 pub mod rescuer;
 pub mod scheduler;
 pub mod weather;

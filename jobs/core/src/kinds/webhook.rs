@@ -1,8 +1,11 @@
 //! The `webhook` job: one verified event on its way to the inbox of its operation.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::Timestamp;
+use crate::ids::{JobId, RequestHash};
+use crate::job::Dedupe;
 use crate::provider::Provider;
 
 /// The job's payload. The body stays as it came: the worker parses it, so that a parser that is
@@ -17,4 +20,23 @@ pub struct WebhookEvent {
     pub body_base64: String,
     /// When it reached us.
     pub received_at: Timestamp,
+}
+
+impl WebhookEvent {
+    /// The job that brings it to a worker. Another body under the same event key is a job of its own.
+    #[must_use]
+    pub fn job_id(&self, body: &[u8]) -> JobId {
+        let about = [self.provider.as_str(), &self.event_key, &hex::encode(Sha256::digest(body))];
+        JobId::named("webhook", &about.map(str::as_bytes))
+    }
+
+    /// Under what a repetition is recognised while it is remembered.
+    #[must_use]
+    pub fn dedupe(&self, body: &[u8]) -> Dedupe {
+        let body_sha256 = hex::encode(Sha256::digest(body));
+        Dedupe {
+            key: format!("{}:{}:{body_sha256}", self.provider, self.event_key),
+            body_hash: RequestHash::of(body),
+        }
+    }
 }
