@@ -99,7 +99,7 @@ async fn ask(world: &World, n: usize) -> OperationId {
     let answer = if n.is_multiple_of(2) {
         world.api.payout(&key, "15.5").await
     } else {
-        world.api.mint(&key, &format!("bus-{n}"), "12.5").await
+        world.api.mint(&key, &format!("bus-{n}"), "0.1").await
     };
     answer.accepted()
 }
@@ -112,7 +112,7 @@ async fn known(world: &World) -> usize {
 async fn at_rest(world: &World, ids: &[OperationId]) -> bool {
     for id in ids {
         match world.store.operation(*id).await.unwrap() {
-            Some(view) if view.state.name() == "settled" || view.parked.is_some() => {}
+            Some(view) if view.state.is_final() || view.parked.is_some() => {}
             _ => return false,
         }
     }
