@@ -13,13 +13,17 @@ use payfleet_core::kinds::payout::{Destination, Payout};
 use payfleet_core::provider::{Action, CallOutcome, Effect, Provider, Report};
 use payfleet_core::{Clock, Money, OperationId, OutcomeClass, ProviderKey, TenantId, Timestamp};
 use payfleet_providers::sandbox::{self, Options, Sandbox};
-use payfleet_providers::{Client, Clients, Reply, heleket, tatum, trovotech};
+use payfleet_providers::{Client, Clients, Reply, heleket, stripe, tatum, trovotech};
 use serde_json::Value;
 
 /// Where the tests' time begins: a whole second.
 pub(crate) const START_MS: i64 = 1_780_000_000_000;
 /// How long the sandboxes take to settle, by that clock.
 pub(crate) const SETTLE_MS: i64 = 10_000;
+/// How long the clients wait for an answer: longer than a busy machine needs.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long those do that are to lose patience.
+const IMPATIENCE: Duration = Duration::from_secs(2);
 
 /// A clock that moves when it is told to.
 #[derive(Clone)]
@@ -44,6 +48,9 @@ pub(crate) struct Bench {
     pub(crate) clients: Clients,
     pub(crate) clock: Hand,
     pub(crate) options: Options,
+    /// What the clients call.
+    target: String,
+    timeout: Duration,
     _dir: tempfile::TempDir,
 }
 
@@ -60,8 +67,28 @@ impl Bench {
         options.settle_after = Duration::from_millis(u64::try_from(SETTLE_MS).unwrap());
         change(&mut options);
         let sandbox = run(provider, options.clone()).await;
-        let clients = clients(&sandbox.url(), |_| {});
-        Self { provider, sandbox, clients, clock, options, _dir: dir }
+        let target = sandbox.url();
+        let clients = clients(&target, |_| {});
+        Self { provider, sandbox, clients, clock, options, target, timeout: PATIENCE, _dir: dir }
+    }
+
+    /// With clients that do not wait long.
+    pub(crate) fn impatient(mut self) -> Self {
+        self.timeout = IMPATIENCE;
+        self.clients = clients_that_wait(&self.target, self.timeout, |_| {});
+        self
+    }
+
+    /// With clients that call where nobody listens.
+    pub(crate) fn led_astray(mut self) -> Self {
+        "http://127.0.0.1:1".clone_into(&mut self.target);
+        self.clients = clients_that_wait(&self.target, self.timeout, |_| {});
+        self
+    }
+
+    /// A client of Stripe's sandbox.
+    pub(crate) fn stripe(&self) -> stripe::Client {
+        crate::stripe::client_that_waits(&self.target, "sandbox-api-key", self.timeout)
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -146,14 +173,24 @@ async fn run(provider: Provider, options: Options) -> Sandbox {
 
 /// Clients of a sandbox at `url`, after `change` had its way with Heleket's settings.
 pub(crate) fn clients(url: &str, change: impl FnOnce(&mut heleket::Config)) -> Clients {
+    clients_that_wait(url, PATIENCE, change)
+}
+
+/// As [`clients`], which wait that long for an answer.
+pub(crate) fn clients_that_wait(
+    url: &str,
+    timeout: Duration,
+    change: impl FnOnce(&mut heleket::Config),
+) -> Clients {
     let fast = NonZeroU32::new(10_000).unwrap();
     let mut heleket =
         heleket::Config::new(url.to_owned(), "sandbox-merchant".to_owned(), "sandbox-secret".into());
-    (heleket.allow_private, heleket.per_second) = (true, fast);
+    (heleket.allow_private, heleket.per_second, heleket.timeout) = (true, fast, timeout);
     heleket.payment_key = Some("sandbox-payment-key".into());
     change(&mut heleket);
-    let clients = Clients::new(Some(heleket), Some(trovotech_config(url)), None).unwrap();
-    clients.with_tatum(tatum_config(url, "sandbox-api-key")).unwrap()
+    let trovotech = trovotech::Config { timeout, ..trovotech_config(url) };
+    let clients = Clients::new(Some(heleket), Some(trovotech), None).unwrap();
+    clients.with_tatum(tatum::Config { timeout, ..tatum_config(url, "sandbox-api-key") }).unwrap()
 }
 
 fn tatum_config(url: &str, api_key: &str) -> tatum::Config {
@@ -176,11 +213,6 @@ fn trovotech_config(url: &str) -> trovotech::Config {
     );
     (config.allow_private, config.per_second) = (true, NonZeroU32::new(10_000).unwrap());
     config
-}
-
-/// A client of TrovoTech that does not wait longer than this.
-pub(crate) fn hasty_trovotech(url: &str, timeout: Duration) -> trovotech::Client {
-    trovotech::Client::new(trovotech::Config { timeout, ..trovotech_config(url) }).unwrap()
 }
 
 pub(crate) fn http() -> reqwest::Client {

@@ -7,15 +7,27 @@ use std::collections::BTreeSet;
 use payfleet_core::provider::{CallOutcome, Provider, UNAUTHORIZED};
 use payfleet_core::{Classify, OutcomeClass, Timestamp};
 use payfleet_providers::capabilities::{self, Doubt};
-use payfleet_providers::stripe::{ListFilter, NewPaymentIntent};
+use payfleet_providers::stripe::{self as stripe_client, ListFilter, NewPaymentIntent};
 use payfleet_providers::tatum::{Chain, SignedTransaction};
 use payfleet_providers::webhook::{Delivery, Rejected, Secrets, sign, verify};
+use payfleet_providers::{ConfigError, heleket, tatum, trovotech};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, START_MS, key, mint, payout};
 use crate::stripe;
 
-type Outcome = Result<String, (OutcomeClass, String, String)>;
+pub(crate) type Outcome<T = String> = Result<T, Told>;
+
+/// What a client tells of a call that did not end well.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) class: OutcomeClass,
+    pub(crate) code: String,
+    pub(crate) request_id: Option<String>,
+    /// Everything that could be printed of it.
+    pub(crate) text: String,
+}
 
 /// The operation behind [`effect`], its path and the path of [`read`].
 pub(crate) fn named(provider: Provider) -> (&'static str, &'static str, &'static str) {
@@ -37,7 +49,7 @@ fn transaction(name: &str) -> SignedTransaction {
 pub(crate) async fn effect(bench: &Bench, name: &str) -> Outcome {
     match bench.provider {
         Provider::Stripe => {
-            let client = stripe::client(&bench.sandbox.url(), "sandbox-api-key");
+            let client = bench.stripe();
             let mut params = NewPaymentIntent::of(stripe::money("10", "USD"));
             params.payment_method = Some("pm_card_visa".to_owned());
             params.confirm = Some(true);
@@ -51,21 +63,20 @@ pub(crate) async fn effect(bench: &Bench, name: &str) -> Outcome {
         }
         provider => {
             let asked = if provider == Provider::Heleket { payout("10") } else { mint("1") };
-            match bench.client().call(&asked, &key(provider, name)).await.outcome {
+            let reply = bench.client().call(&asked, &key(provider, name)).await;
+            let (text, request_id) = (format!("{reply:?}"), reply.request_id);
+            match reply.outcome {
                 CallOutcome::Accepted { report } => Ok(report.provider_ref),
-                CallOutcome::Failed { class, code, message } => Err((class, code, message)),
+                CallOutcome::Failed { class, code, .. } => Err(Told { class, code, request_id, text }),
             }
         }
     }
 }
 
 /// Asks for something that changes nothing.
-async fn read(bench: &Bench) -> Result<(), (OutcomeClass, String, String)> {
+async fn read(bench: &Bench) -> Outcome<()> {
     match bench.provider {
-        Provider::Stripe => {
-            let client = stripe::client(&bench.sandbox.url(), "sandbox-api-key");
-            client.platform().balance().await.map(|_| ()).map_err(told)
-        }
+        Provider::Stripe => bench.stripe().platform().balance().await.map(|_| ()).map_err(told),
         Provider::Tatum => bench.clients.tatum().unwrap().height(Chain::Tron).await.map(|_| ()).map_err(told),
         Provider::Heleket => bench.clients.heleket().unwrap().services().await.map(|_| ()).map_err(told),
         Provider::TrovoTech => {
@@ -79,7 +90,7 @@ async fn found(bench: &Bench, names: &[&str]) -> BTreeSet<String> {
     let at = Timestamp::from_unix_ms;
     match bench.provider {
         Provider::Stripe => {
-            let client = stripe::client(&bench.sandbox.url(), "sandbox-api-key");
+            let client = bench.stripe();
             let all = client.platform().all_payment_intents(&ListFilter::default()).await.unwrap();
             all.into_iter().map(|intent| intent.id).collect()
         }
@@ -99,9 +110,9 @@ async fn found(bench: &Bench, names: &[&str]) -> BTreeSet<String> {
     }
 }
 
-fn told(error: payfleet_providers::ProviderError) -> (OutcomeClass, String, String) {
-    let text = format!("{error} {error:?}");
-    (error.class(), error.code().to_owned(), text)
+fn told(error: payfleet_providers::ProviderError) -> Told {
+    let (code, request_id) = (error.code().to_owned(), error.request_id().map(str::to_owned));
+    Told { class: error.class(), code, request_id, text: format!("{error} {error:?}") }
 }
 
 #[tokio::test]
@@ -114,7 +125,7 @@ async fn a_lost_answer_is_resolved_as_it_is_declared() {
         let lost = effect(&bench, "a").await;
         match doubt {
             Doubt::SameKey { .. } | Doubt::Repeat => {
-                assert_eq!(lost.unwrap_err().0, OutcomeClass::Ambiguous, "{provider}");
+                assert_eq!(lost.unwrap_err().class, OutcomeClass::Ambiguous, "{provider}");
                 effect(&bench, "a").await.unwrap();
                 effect(&bench, "a").await.unwrap();
             }
@@ -123,7 +134,7 @@ async fn a_lost_answer_is_resolved_as_it_is_declared() {
                 lost.unwrap();
                 effect(&bench, "a").await.unwrap();
             }
-            Doubt::Operator => assert_eq!(lost.unwrap_err().0, OutcomeClass::Ambiguous, "{provider}"),
+            Doubt::Operator => assert_eq!(lost.unwrap_err().class, OutcomeClass::Ambiguous, "{provider}"),
             Doubt::Read | Doubt::LookUp => panic!("{provider}: {operation} moves money"),
         }
         assert_eq!(bench.effects().await.len(), 1, "{provider}: whatever was answered, it happened once");
@@ -147,17 +158,12 @@ async fn every_effect_is_found_again_also_after_a_restart_of_the_other_side() {
     }
 }
 
-fn answer(status: u16, kind: &str, body: &str) -> Value {
-    json!({ "answer": { "status": status, "headers": { "content-type": kind }, "body": body } })
-}
-
 /// Ways to answer badly that prove nothing about money.
 fn proofless() -> Vec<Value> {
     let huge = format!("{{\"canary\":\"{}\"}}", "x".repeat(1024 * 1024));
-    let elsewhere = json!({ "location": "/redirected", "content-type": "application/json" });
     vec![
-        json!({ "answer": { "status": 302, "headers": elsewhere, "body": "{\"canary\":1}" } }),
-        json!({ "answer": { "status": 307, "headers": elsewhere } }),
+        answer(302, "application/json", "{\"canary\":1}"),
+        answer(307, "application/json", ""),
         answer(200, "text/html", "<p>canary</p>"),
         answer(200, "application/json", "{\"canary\":"),
         answer(200, "application/json", "{\"canary\":true}"),
@@ -172,6 +178,14 @@ fn proofless() -> Vec<Value> {
     ]
 }
 
+/// The provider's id of a request, which every error of an answer must name.
+const REQUEST_ID: &str = "req-of-theirs-7";
+
+fn answer(status: u16, kind: &str, body: &str) -> Value {
+    let headers = json!({ "content-type": kind, "x-request-id": REQUEST_ID, "location": "/redirected" });
+    json!({ "answer": { "status": status, "headers": headers, "body": body } })
+}
+
 #[tokio::test]
 async fn an_answer_that_proves_nothing_leaves_an_effect_in_doubt_and_a_read_to_be_repeated() {
     for provider in Provider::ALL {
@@ -181,12 +195,14 @@ async fn an_answer_that_proves_nothing_leaves_an_effect_in_doubt_and_a_read_to_b
             bench.plan(effects, fault.clone()).await;
             bench.plan(reads, fault.clone()).await;
             let short = format!("{provider} {:.120}", fault.to_string());
-            let (class, code, text) = effect(&bench, "a").await.unwrap_err();
-            assert_eq!(class, OutcomeClass::Ambiguous, "{short} {code}");
-            assert!(!text.contains("canary"), "{short}");
-            let (class, code, text) = read(&bench).await.unwrap_err();
-            assert_eq!(class, OutcomeClass::Retryable, "{short} {code}");
-            assert!(!text.contains("canary"), "{short}");
+            let (effect, read) = (effect(&bench, "a").await.unwrap_err(), read(&bench).await.unwrap_err());
+            assert_eq!(effect.class, OutcomeClass::Ambiguous, "{short} {}", effect.code);
+            assert_eq!(read.class, OutcomeClass::Retryable, "{short} {}", read.code);
+            for Told { text, request_id, .. } in [effect, read] {
+                assert!(!text.contains("canary"), "{short} {text}");
+                let answered = fault.get("answer").map(|_| REQUEST_ID);
+                assert_eq!(request_id.as_deref(), answered, "{short}");
+            }
         }
         let calls = bench.read("_calls").await;
         assert_eq!(calls["calls"]["/redirected"], Value::Null, "{provider} followed a redirect");
@@ -196,21 +212,95 @@ async fn an_answer_that_proves_nothing_leaves_an_effect_in_doubt_and_a_read_to_b
 }
 
 #[tokio::test]
-async fn refusals_have_the_class_that_every_provider_gives_them() {
-    use OutcomeClass::{RateLimited, Terminal};
+async fn an_answer_that_is_too_slow_is_a_doubt_for_an_effect_and_none_for_a_read() {
+    let slow = async |provider: Provider| {
+        let bench = Bench::start(provider).await.impatient();
+        let (_, effects, reads) = named(provider);
+        bench.plan(effects, json!("effect_then_timeout")).await;
+        bench.plan(reads, json!("effect_then_timeout")).await;
+        let read = read(&bench).await.unwrap_err();
+        assert_eq!((read.class, read.code.as_str()), (OutcomeClass::Retryable, "timeout"), "{provider}");
+        match effect(&bench, "a").await {
+            // It was there when its hash was asked for.
+            Ok(_) => assert_eq!(provider, Provider::Tatum),
+            Err(Told { class, code, .. }) => {
+                assert_eq!((class, code.as_str()), (OutcomeClass::Ambiguous, "timeout"), "{provider}");
+            }
+        }
+        assert_eq!(bench.effects().await.len(), 1, "{provider}");
+        bench.all_faults_fired().await;
+    };
+    futures::future::join_all(Provider::ALL.map(slow)).await;
+}
+
+#[tokio::test]
+async fn nothing_was_sent_where_nobody_listens() {
     for provider in Provider::ALL {
+        let bench = Bench::start(provider).await.led_astray();
+        for told in [effect(&bench, "a").await.map(drop).unwrap_err(), read(&bench).await.unwrap_err()] {
+            assert_eq!((told.class, told.code.as_str()), (OutcomeClass::Retryable, "connect"), "{provider}");
+        }
+    }
+}
+
+/// A refusal as this provider writes it.
+fn refusal(provider: Provider, status: u16) -> Value {
+    let body = match provider {
+        Provider::Stripe => {
+            json!({ "error": { "type": "invalid_request_error", "code": "no", "message": "no" } })
+        }
+        Provider::Tatum => {
+            json!({ "statusCode": status, "errorCode": "validation.failed", "message": "no", "data": [] })
+        }
+        Provider::Heleket if status == 422 => json!({ "state": 1, "errors": { "amount": ["no"] } }),
+        Provider::Heleket => json!({ "state": 1, "message": "Wallet not found" }),
+        Provider::TrovoTech => json!({ "error": "no" }),
+    };
+    answer(status, "application/json", &body.to_string())
+}
+
+/// The table of what an answer means, one column a provider: what may be repeated, what may not, and what
+/// nobody knows. `None` where the provider documents nothing, which proves nothing.
+#[tokio::test]
+async fn every_status_has_the_class_that_the_table_gives_it() {
+    use OutcomeClass::{RateLimited, Terminal};
+    let limited = Some(RateLimited { retry_after_ms: None });
+    let (refused, unknown) = (Some(Terminal), None);
+    let table = [
+        // Stripe, Tatum, Heleket, TrovoTech.
+        (400, [refused, refused, refused, refused]),
+        (401, [refused, refused, refused, refused]),
+        (402, [refused, unknown, refused, unknown]),
+        (403, [refused, refused, refused, refused]),
+        (404, [refused, refused, refused, refused]),
+        (409, [limited, unknown, refused, unknown]),
+        (422, [refused, refused, refused, refused]),
+        (429, [limited, limited, limited, limited]),
+        (500, [unknown; 4]),
+        (502, [unknown; 4]),
+        (503, [unknown; 4]),
+        (504, [unknown; 4]),
+        (599, [unknown; 4]),
+    ];
+    for (number, provider) in Provider::ALL.into_iter().enumerate() {
         let bench = Bench::start(provider).await;
         let (_, effects, reads) = named(provider);
-        for (status, class) in [(401, Terminal), (429, RateLimited { retry_after_ms: None })] {
-            for path in [effects, reads] {
-                bench.plan(path, answer(status, "application/json", "{\"error\":{}}")).await;
-            }
-            let outcome = effect(&bench, "a").await.unwrap_err();
-            assert_eq!(outcome.0, class, "{provider} {status}");
-            assert_eq!(outcome.1 == UNAUTHORIZED, status == 401, "{provider} {status} {}", outcome.1);
-            assert_eq!(read(&bench).await.unwrap_err().0, class, "{provider} {status}");
+        for (status, classes) in table {
+            bench.plan(effects, refusal(provider, status)).await;
+            bench.plan(reads, refusal(provider, status)).await;
+            let (effect, read) = (effect(&bench, "a").await.unwrap_err(), read(&bench).await.unwrap_err());
+            let short = format!("{provider} {status} {} {}", effect.code, read.code);
+            let class = classes[number];
+            assert_eq!(effect.class, class.unwrap_or(OutcomeClass::Ambiguous), "{short}");
+            assert_eq!(read.class, class.unwrap_or(OutcomeClass::Retryable), "{short}");
+            // No operation is to be blamed for our credentials.
+            let ours = status == 401 || status == 403 && provider != Provider::Tatum;
+            assert_eq!(effect.code == UNAUTHORIZED, ours, "{short}");
+            assert_eq!(effect.request_id.as_deref(), Some(REQUEST_ID), "{short}");
+            assert_eq!(read.request_id.as_deref(), Some(REQUEST_ID), "{short}");
         }
-        assert_eq!(bench.effects().await.len(), 0);
+        assert_eq!(bench.effects().await.len(), 0, "{provider}");
+        bench.all_faults_fired().await;
     }
 }
 
@@ -286,10 +376,74 @@ async fn amounts_arrive_digit_for_digit() {
 async fn no_client_prints_its_credentials() {
     for provider in Provider::ALL {
         let bench = Bench::start(provider).await;
-        let stripe = stripe::client(&bench.sandbox.url(), "sandbox-api-key");
-        let printed = format!("{:?} {stripe:?}", bench.clients);
+        let printed = format!("{:?} {:?}", bench.clients, bench.stripe());
         for secret in ["sandbox-secret", "sandbox-api-key", "sandbox-payment-key", "sandbox-merchant"] {
             assert!(!printed.contains(secret), "{provider}: {secret}");
         }
     }
+}
+
+/// A client of each provider at `url`, with secrets that are easily found; the settings as they print,
+/// and whether the client can be made.
+fn configured(provider: Provider, url: &str) -> (String, Result<(), ConfigError>) {
+    let (url, secret) = (url.to_owned(), || SecretString::from("canary-secret"));
+    match provider {
+        Provider::Stripe => {
+            let mut config = stripe_client::Config::new(secret());
+            config.base_url = url;
+            (format!("{config:?}"), stripe_client::Client::new(&config).map(drop))
+        }
+        Provider::Tatum => {
+            let config = tatum::Config::new(url, secret());
+            (format!("{config:?}"), tatum::Client::new(config).map(drop))
+        }
+        Provider::Heleket => {
+            let mut config = heleket::Config::new(url, "m".to_owned(), secret());
+            config.payment_key = Some(secret());
+            (format!("{config:?}"), heleket::Client::new(config).map(drop))
+        }
+        Provider::TrovoTech => {
+            let config = trovotech::Config::new(url.clone(), secret(), "i".to_owned(), url);
+            (format!("{config:?}"), trovotech::Client::new(config).map(drop))
+        }
+    }
+}
+
+#[test]
+fn hosts_come_from_the_settings_and_lead_out_of_our_network() {
+    for (provider, setting) in [
+        (Provider::Stripe, "STRIPE_BASE_URL"),
+        (Provider::Tatum, "TATUM_BASE_URL"),
+        (Provider::Heleket, "HELEKET_PROJECT_URL"),
+        (Provider::TrovoTech, "TROVOTECH_BASE_URL"),
+    ] {
+        for url in [
+            "https://127.0.0.1",
+            "https://10.0.0.7",
+            "https://172.16.0.1",
+            "https://192.168.1.1",
+            "https://169.254.169.254",
+            "https://[::1]",
+            "https://[fe80::1]",
+            "https://[fd00::1]",
+            "https://localhost",
+            "http://api.example.com",
+            "https://user:word@api.example.com",
+            "api.example.com",
+        ] {
+            let (printed, made) = configured(provider, url);
+            let error = made.unwrap_err().to_string();
+            assert!(error.contains(setting), "{provider} {url}: {error}");
+            assert!(!format!("{printed} {error}").contains("canary"), "{provider} {printed}");
+        }
+        assert_eq!(configured(provider, "https://api.example.com").1, Ok(()), "{provider}");
+    }
+    // The ledger behind TrovoTech is reached by a setting of its own.
+    let config = trovotech::Config::new(
+        "https://api.example.com".to_owned(),
+        "canary-secret".into(),
+        "i".to_owned(),
+        "https://10.0.0.7".to_owned(),
+    );
+    assert!(trovotech::Client::new(config).unwrap_err().to_string().contains("expansion URL"));
 }

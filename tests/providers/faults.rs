@@ -6,7 +6,7 @@ use payfleet_core::provider::Provider;
 use serde_json::{Value, json};
 
 use crate::bench::Bench;
-use crate::conformance::{effect, named};
+use crate::conformance::{Told, effect, named};
 
 /// What is planned, and what it comes to.
 struct Planned {
@@ -43,7 +43,7 @@ async fn every_fault_of_every_sandbox_does_what_it_says_and_is_on_record() {
             let is_known = answered || provider == Provider::Tatum && happens == 1;
             match ended {
                 Ok(_) => assert!(is_known, "{provider} {fault}"),
-                Err((class, code, _)) => {
+                Err(Told { class, code, .. }) => {
                     assert!(!is_known, "{provider} {fault}: {code}");
                     assert_eq!(class, OutcomeClass::Ambiguous, "{provider} {fault}: {code}");
                 }
@@ -64,7 +64,7 @@ async fn a_reset_after_the_body_is_a_success_or_a_doubt() {
     for provider in Provider::ALL {
         let bench = Bench::start(provider).await;
         bench.plan(named(provider).1, json!("reset_after_body")).await;
-        if let Err((class, code, _)) = effect(&bench, "a").await {
+        if let Err(Told { class, code, .. }) = effect(&bench, "a").await {
             assert_eq!(class, OutcomeClass::Ambiguous, "{provider}: {code}");
         }
         assert_eq!(bench.effects().await.len(), 1, "{provider}");

@@ -1,8 +1,6 @@
 //! Transactions handed in to Bantu's ledger: the hash is known beforehand, and whatever happens to the
 //! answer, the ledger takes the transaction once.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use payfleet_core::provider::Provider;
@@ -156,8 +154,8 @@ async fn a_silent_ledger_leaves_the_payment_in_doubt() {
     let bench = Bench::start(Provider::TrovoTech).await;
     bench.plan(SUBMIT, json!("effect_then_timeout")).await;
     bench.plan("/transactions/*", json!({ "status": 503 })).await;
-    let hasty = crate::bench::hasty_trovotech(&bench.sandbox.url(), Duration::from_millis(300));
-    let error = hasty.submit_transaction(&payment(1)).await.unwrap_err();
+    let bench = bench.impatient();
+    let error = ledger(&bench).submit_transaction(&payment(1)).await.unwrap_err();
     assert_eq!((error.class(), error.code()), (OutcomeClass::Ambiguous, "timeout"));
     assert_eq!(bench.effects().await.len(), 1);
 }

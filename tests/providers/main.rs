@@ -16,4 +16,5 @@ mod tatum;
 mod transport;
 mod trovotech;
 mod trovotech_account;
+mod vectors;
 mod webhooks;

@@ -1,7 +1,5 @@
 //! What HTTP alone tells: one row for each way in which a call can end badly.
 
-use std::time::Duration;
-
 use payfleet_core::provider::{Provider, UNAUTHORIZED};
 use payfleet_core::{Classify, OutcomeClass};
 use payfleet_providers::Clients;
@@ -112,9 +110,8 @@ async fn a_refused_connection_is_safe_to_repeat() {
 async fn a_timeout_after_the_request_was_sent_is_in_doubt() {
     let bench = Bench::start(Provider::Heleket).await;
     bench.plan("/v1/payout", json!("effect_then_timeout")).await;
-    let hasty: Clients = clients(&bench.sandbox.url(), |config| config.timeout = Duration::from_millis(300));
-    let client = hasty.of(Provider::Heleket).unwrap();
-    let outcome = failed(client.call(&payout("1"), &key(Provider::Heleket, "a")).await);
+    let bench = bench.impatient();
+    let outcome = failed(bench.client().call(&payout("1"), &key(Provider::Heleket, "a")).await);
     assert_eq!(outcome, (OutcomeClass::Ambiguous, "timeout".to_owned()));
     assert_eq!(bench.effects().await.len(), 1);
 }

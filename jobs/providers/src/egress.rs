@@ -134,4 +134,10 @@ mod tests {
         }
         assert!(base_url("x", "http://127.0.0.1:9", true).is_ok());
     }
+
+    #[tokio::test]
+    async fn a_name_that_leads_into_our_network_has_no_address() {
+        let name: Name = "localhost".parse().unwrap();
+        assert!(PublicOnly.resolve(name).await.is_err());
+    }
 }

@@ -10,6 +10,7 @@ mod shapes;
 mod wire;
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use payfleet_core::Money;
 use payfleet_providers::stripe::{Client, Config, IdempotencyKey};
@@ -17,9 +18,15 @@ use serde_json::Value;
 
 /// A client of whatever listens at `url`.
 pub(crate) fn client(url: &str, secret_key: &str) -> Client {
+    client_that_waits(url, secret_key, Duration::from_secs(30))
+}
+
+/// As [`client`], which waits that long for an answer.
+pub(crate) fn client_that_waits(url: &str, secret_key: &str, timeout: Duration) -> Client {
     let mut config = Config::new(secret_key.into());
     config.base_url = url.to_owned();
     config.allow_private = true;
+    config.timeout = timeout;
     config.per_second = NonZeroU32::new(10_000).unwrap();
     Client::new(&config).unwrap()
 }

@@ -47,6 +47,9 @@ fn network(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use rust_decimal::Decimal;
+
     use super::*;
 
     fn of(status: &str, is_final: &str) -> Report {
@@ -84,5 +87,36 @@ mod tests {
         assert_eq!(report.network.as_deref(), Some("BSC"));
         assert_eq!(report.fee.unwrap().to_string(), "0.30000000");
         assert_eq!(report.tx_hash, None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_amount_of_every_asset_survives_the_wire(
+            index in 0..Asset::ALL.len(),
+            units in 1_i64..,
+            is_number in any::<bool>(),
+        ) {
+            let asset = Asset::ALL[index];
+            let money = Money::new(Decimal::new(units, asset.scale()), asset).unwrap();
+            // As a request writes it, as an answer does with its eight places, and as a bare number.
+            let (asked, mut padded) = (money.amount().to_string(), money.amount());
+            padded.rescale(padded.scale().max(8));
+            for amount in [asked, padded.to_string()] {
+                let amount = if is_number { amount } else { format!("\"{amount}\"") };
+                let body = format!(
+                    r#"{{"uuid":"u","status":"paid","is_final":true,"amount":{amount},"currency":"{asset}"}}"#
+                );
+                let read = report(&Object::parse(body.as_bytes()).unwrap()).unwrap();
+                prop_assert_eq!(read.money, Some(money), "{}", body);
+            }
+        }
+
+        #[test]
+        fn an_unknown_status_survives_as_it_came(status in "[a-z_]{1,40}", is_final in any::<bool>()) {
+            let known = ["process", "check", "paid", "fail", "cancel", "system_fail"];
+            let report = of(&status, if is_final { "true" } else { "false" });
+            prop_assert_eq!(&report.raw_status, &status);
+            prop_assert_eq!(report.progress == Progress::Unknown, !known.contains(&status.as_str()));
+        }
     }
 }

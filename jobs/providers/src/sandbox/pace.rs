@@ -81,10 +81,9 @@ mod tests {
         let pace = Pace::default();
         let at = |class: &str, ms: i64| pace.note(class.to_owned(), Timestamp::from_unix_ms(ms));
         // Three within a second that begins in the middle of one.
-        for ms in [0, 900, 1_000, 1_899, 2_899] {
-            at("a", ms);
+        for (class, ms) in [("a", 0), ("a", 900), ("b", 950), ("a", 1_000), ("a", 1_899), ("a", 2_899)] {
+            at(class, ms);
         }
-        at("b", 950);
         let most = pace.most_in_a_second();
         assert_eq!((most["a"], most["b"], most[ALL]), (3, 1, 4), "{most:?}");
     }

@@ -132,7 +132,11 @@ fn number(amount: Decimal) -> Option<Box<RawValue>> {
 
 #[cfg(test)]
 mod tests {
+    use payfleet_core::{Asset, Money};
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::json::Object;
 
     #[test]
     fn amounts_are_written_as_the_numbers_they_are() {
@@ -146,5 +150,18 @@ mod tests {
             serde_json::to_string(&Mint::of(&share, "iss").unwrap()).unwrap(),
             r#"{"issuer_id":"iss","asset_type":"EV","asset_metadata":{"name":"n","type":"t","purchase_date":"2026-01-01","purchase_price":12345678901234567.89,"lifespan_years":8},"investor_wallet":"GW","fraction_owned":12.5,"invest_amount":0.1}"#
         );
+    }
+
+    proptest! {
+        #[test]
+        fn every_amount_of_every_asset_survives_as_a_number(index in 0..Asset::ALL.len(), units in 1_i64..) {
+            let asset = Asset::ALL[index];
+            let money = Money::new(Decimal::new(units, asset.scale()), asset).unwrap();
+            let written = number(money.amount()).unwrap();
+            let body = format!(r#"{{"amount":{written}}}"#);
+            let read = Object::parse(body.as_bytes()).unwrap().text("amount").unwrap();
+            let read = Money::new(parse_plain_decimal(&read).unwrap(), asset);
+            prop_assert_eq!(read, Ok(money));
+        }
     }
 }

@@ -258,4 +258,52 @@ proptest! {
             let _ = deliver(provider, Some("t=1,v1=x"), body.as_bytes(), 0, &secrets(&["s"]));
         }
     }
+
+    #[test]
+    fn a_word_that_nobody_knows_survives_in_the_event(word in "[a-z_]{1,40}") {
+        for (provider, body) in [
+            (Provider::Stripe, format!(r#"{{"id":"e","type":"payout.{word}","data":{{"object":{{
+                "id":"po_1","object":"payout","status":"{word}","amount":1,"currency":"usd"}}}}}}"#)),
+            (Provider::Tatum, format!(r#"{{"subscriptionType":"{word}","type":"{word}","txId":"t"}}"#)),
+            (Provider::Heleket, format!(r#"{{"type":"payout","uuid":"u","status":"{word}"}}"#)),
+            (Provider::TrovoTech, format!(r#"{{"event_type":"{word}","data":{{"status":"{word}"}}}}"#)),
+        ] {
+            let event = parse(provider, body.as_bytes()).unwrap();
+            prop_assert!(event.event_type.contains(&word), "{} {}", provider, event.event_type);
+            if let Some(report) = event.report {
+                prop_assert!(report.raw_status.contains(&word), "{} {}", provider, report.raw_status);
+            }
+        }
+    }
+
+    #[test]
+    fn any_body_is_verified_and_any_flipped_byte_of_it_or_its_header_is_not(
+        text in "[ -~é]{0,40}",
+        number in 0_u32..,
+        at in any::<prop::sample::Index>(),
+        flip in 1_u8..,
+    ) {
+        let now = Timestamp::from_unix_ms(1_780_000_000_000);
+        let member = serde_json::to_string(&text).unwrap();
+        let body = format!(r#"{{"id":"{number}","uuid":"u","txId":{number},"type":{member},"data":{{}}}}"#);
+        for provider in Provider::ALL {
+            let signed = sign(provider, body.as_bytes(), &"key".into(), now).unwrap();
+            let value = signed.header.map(|(_, value)| value);
+            let verdict = |value: Option<&str>, body: &[u8]| {
+                deliver(provider, value, body, now.unix_s(), &secrets(&["key"]))
+            };
+            prop_assert!(verdict(value.as_deref(), &signed.body).is_ok(), "{}", provider);
+            let mut flipped = signed.body.clone();
+            let place = at.index(flipped.len());
+            flipped[place] ^= flip;
+            prop_assert!(verdict(value.as_deref(), &flipped).is_err(), "{} {}", provider, place);
+            let Some(value) = value else { continue };
+            let mut flipped = value.clone().into_bytes();
+            let place = at.index(flipped.len());
+            flipped[place] ^= flip;
+            if let Ok(flipped) = std::str::from_utf8(&flipped) {
+                prop_assert!(verdict(Some(flipped), &signed.body).is_err(), "{} {}", provider, place);
+            }
+        }
+    }
 }

@@ -95,4 +95,34 @@ proptest! {
         amount.normalize_assign();
         prop_assert_eq!(read, amount);
     }
+
+    #[test]
+    fn every_amount_of_every_token_is_the_same_in_both_templates(units in 1_u64.., number in 0_usize..5) {
+        let (chain, contract, code) = [
+            (Chain::Ethereum, "0xdAC17F958D2ee523a2206206994597C13D831ec7", "USDT"),
+            (Chain::Ethereum, "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48", "USDC"),
+            (Chain::Polygon, "0xc2132D05D31c914a87C6611C10748AEb04B58e8F", "USDT"),
+            (Chain::Polygon, "0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359", "USDC"),
+            (Chain::Tron, "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t", "USDT"),
+        ][number];
+        let amount = whole(&units.to_string(), 6).unwrap();
+        let legacy = json!({ "address": "a", "amount": amount.to_string(), "asset": contract,
+            "txId": "t", "type": "token", "chain": chain.name(Mode::Mainnet) });
+        let enriched = json!({ "data": { "kind": "transfer", "txId": "t", "currency": chain.currency(),
+            "chain": chain.name(Mode::Mainnet), "value": units.to_string(), "to": "a",
+            "contractAddress": contract, "tokenMetadata": { "decimals": 6 } } });
+        let asked = Money::new(amount, code.parse().unwrap()).unwrap();
+        prop_assert_eq!(of(&legacy).unwrap().money, Some(asked));
+        prop_assert_eq!(of(&enriched).unwrap().money, Some(asked));
+    }
+
+    #[test]
+    fn an_amount_that_left_is_the_same_with_another_sign(units in 1_i64..) {
+        let amount = whole(&units.to_string(), 8).unwrap();
+        let left = |amount: String| json!({ "address": "a", "counterAddress": "b", "amount": amount,
+            "asset": "BTC", "txId": "t", "type": "native", "chain": "bitcoin-mainnet" });
+        let (came, went) = (of(&left(amount.to_string())).unwrap(), of(&left(format!("-{amount}"))).unwrap());
+        prop_assert_eq!(came.money, went.money);
+        prop_assert_eq!((came.to, came.from), (went.from, went.to));
+    }
 }

@@ -250,6 +250,16 @@ fn a_payment_with_every_part_nests_less_deep_than_is_read() {
 
 proptest! {
     #[test]
+    fn every_amount_that_a_ledger_can_hold_is_read_exactly(units in 1_i64..) {
+        let payment = changed(|tx| change_payment(tx, |payment| payment.amount = units)).unwrap();
+        prop_assert_eq!(payment.amount, Decimal::new(units, AMOUNT_SCALE));
+        let asked = ExpectedPayment { amount: payment.amount, ..expected() };
+        prop_assert_eq!(payment.check(&asked), Ok(()));
+        let more = ExpectedPayment { amount: payment.amount + Decimal::new(1, AMOUNT_SCALE), ..expected() };
+        prop_assert_eq!(payment.check(&more), Err(Mismatch::Amount));
+    }
+
+    #[test]
     fn arbitrary_bytes_and_text_never_panic(
         bytes in proptest::collection::vec(any::<u8>(), 0..400),
         text in ".{0,80}",
