@@ -71,6 +71,17 @@ fn a_refusal_says_why() {
     assert!(text(&unknown.stderr).contains("known are stripe, tatum, heleket, trovotech"));
 }
 
+#[test]
+fn each_command_shows_how_it_is_used() {
+    for arguments in [&["webhook", "verify"][..], &["webhook", "sign"], &["sandbox"]] {
+        let help = Command::new(binary("payfleet")).args(arguments).arg("--help").output().unwrap();
+        assert!(help.status.success());
+        let example = format!("payfleet {}", arguments.join(" "));
+        let (_, examples) = text(&help.stdout).split_once("Example").unwrap();
+        assert!(examples.contains(&example), "{example}");
+    }
+}
+
 /// Killed at the latest when the test is over.
 struct Running(Child);
 

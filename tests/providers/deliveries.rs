@@ -49,6 +49,7 @@ async fn a_provider_gives_a_webhook_up_after_the_tries_that_it_documents() {
     for (provider, tries, event) in [
         (Provider::TrovoTech, 3, r#"{"event_type":"wallet.created","data":{"wallet_address":"G1"}}"#),
         (Provider::Tatum, 11, r#"{"subscriptionType":"S","txId":"t","address":"a"}"#),
+        (Provider::Stripe, 3, r#"{"type":"payout.paid","object":{"id":"po_1","object":"payout"}}"#),
     ] {
         let bench =
             Bench::start_with(provider, |options| options.schedule_second = Some(Duration::ZERO)).await;
@@ -60,6 +61,21 @@ async fn a_provider_gives_a_webhook_up_after_the_tries_that_it_documents() {
         let counts = bench.until("_deliveries", |counts| counts["pending"] == 0).await;
         assert_eq!(counts, json!({ "pending": 0, "delivered": 0, "given_up": 1 }), "{provider}");
     }
+}
+
+/// Heleket names no end of its tries.
+#[tokio::test]
+async fn a_provider_that_documents_no_end_goes_on_until_it_is_taken() {
+    let bench =
+        Bench::start_with(Provider::Heleket, |options| options.schedule_second = Some(Duration::ZERO)).await;
+    let receiver = Receiver::start(&bench).await;
+    bench.tell("_emit", EVENTS[0]).await;
+    for _ in 0..15 {
+        receiver.take("500 Internal Server Error").await;
+    }
+    assert_eq!(keys(&receiver, 1).await, ["a|process"]);
+    let counts = bench.until("_deliveries", |counts| counts["pending"] == 0).await;
+    assert_eq!(counts, json!({ "pending": 0, "delivered": 1, "given_up": 0 }));
 }
 
 #[tokio::test]

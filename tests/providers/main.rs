@@ -6,6 +6,7 @@ mod command;
 mod conformance;
 mod deliveries;
 mod faults;
+mod garbage;
 mod heleket;
 mod heleket_account;
 mod ledger;

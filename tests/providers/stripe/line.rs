@@ -42,6 +42,7 @@ impl Seen {
 pub(crate) struct Line {
     pub(crate) url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
+    answers: Arc<Mutex<Vec<Answer>>>,
     serving: tokio::task::JoinHandle<()>,
 }
 
@@ -52,13 +53,19 @@ impl Line {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&seen);
+        let answers = Arc::new(Mutex::new(answers));
+        let planned = Arc::clone(&answers);
         let serving = payfleet_process::spawn("a line", async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let request = take(&mut stream).await;
                 let number = kept.lock().unwrap().len();
                 kept.lock().unwrap().push(request);
-                match &answers[number.min(answers.len() - 1)] {
+                let answer = {
+                    let planned = planned.lock().unwrap();
+                    planned[number.min(planned.len() - 1)].clone()
+                };
+                match &answer {
                     Answer::Json(status, headers, body) => {
                         let text = format!(
                             "HTTP/1.1 {status} x\r\ncontent-type: application/json\r\n{headers}\
@@ -71,7 +78,12 @@ impl Line {
                 }
             }
         });
-        Self { url, seen, serving }
+        Self { url, seen, answers, serving }
+    }
+
+    /// Answers every further request so.
+    pub(crate) fn answer(&self, answer: Answer) {
+        *self.answers.lock().unwrap() = vec![answer];
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {

@@ -3,7 +3,7 @@
 mod connect;
 mod events;
 mod keys;
-mod line;
+pub(crate) mod line;
 mod plans;
 mod sandbox;
 mod shapes;

@@ -213,8 +213,9 @@ impl Scope<'_> {
         let mut all: Vec<T> = Vec::new();
         for _ in 0..MOST_PAGES {
             let after = all.last().map(|last| last.id().to_owned());
-            let page: Page<T> = self.page(path, &params(after)).await?;
-            let is_stuck = page.data.is_empty();
+            let page: Page<T> = self.page(path, &params(after.clone())).await?;
+            // Nothing new, and yet more to come.
+            let is_stuck = page.data.last().is_none_or(|last| Some(last.id()) == after.as_deref());
             all.extend(page.data);
             if !page.has_more {
                 return Ok(all);

@@ -30,6 +30,7 @@ mod tx;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -169,6 +170,11 @@ impl Actor for Stripe {
         let mut book = locked(&self.book);
         progress::advance(&mut book, self.options.now());
         events::untold(&mut book)
+    }
+
+    /// Three tries within a few hours, as in Stripe's test mode.
+    fn retry_after(&self, failures: u32) -> Option<Duration> {
+        (failures < 3).then(|| Duration::from_secs(u64::from(failures).saturating_mul(3_600)))
     }
 
     fn delivered(&self, notice: &str) {
