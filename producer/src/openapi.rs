@@ -12,6 +12,7 @@ use utoipa::{OpenApi, PartialSchema, ToSchema};
 
 use crate::endpoints;
 use crate::problem;
+use crate::schemas;
 
 const BEARER: &str = "bearer";
 
@@ -51,6 +52,9 @@ pub(crate) fn complete(document: &mut utoipa::openapi::OpenApi) {
     let components = document.components.get_or_insert(Components::new());
     components.schemas.insert(problem::Wire::name().into_owned(), problem::Wire::schema());
     components.schemas.insert(problem::FieldError::name().into_owned(), problem::FieldError::schema());
+    for (name, schema) in schemas::shared() {
+        components.schemas.insert(name, schema.into());
+    }
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     components.security_schemes.insert(BEARER.to_owned(), SecurityScheme::Http(scheme).into());
     for (path, item) in &mut document.paths.paths {

@@ -4,6 +4,7 @@
 //! Ids are derived from tenant, endpoint and `Idempotency-Key`, so a repetition is answered alike
 //! whatever Redis remembers. Postgres is never written, and never needed for a 2xx to a `POST`.
 
+use std::future::Future;
 use std::time::Duration;
 
 use axum::extract::Path;
@@ -17,7 +18,7 @@ use payfleet_core::kinds::{Advance, NewOperation, OperationKind, Request};
 use payfleet_core::{AccountId, JobId, OperationId};
 use payfleet_process::current_trace;
 use payfleet_queue::{Enqueued, JobView};
-use payfleet_store::OperationView;
+use payfleet_store::{OperationView, StoreError};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use tokio::time::timeout;
@@ -37,6 +38,8 @@ pub(crate) const PAYLOAD_VERSION: u16 = 1;
 
 /// How long Postgres may take before the queue is asked instead.
 const STORE_WITHIN: Duration = Duration::from_secs(2);
+/// How long it may take over a list, which only it has: less than a request may.
+const LISTED_WITHIN: Duration = Duration::from_secs(8);
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
@@ -166,7 +169,7 @@ pub(crate) async fn show(
 }
 
 fn shown(row: &OperationView) -> Response {
-    Json(view::Answer::Shown(view::operation(row))).into_response()
+    Json(view::Answer::Shown(Box::new(view::operation(row)))).into_response()
 }
 
 /// The first job of an operation, in the queue of the one kind it can be of.
@@ -194,12 +197,29 @@ async fn show_dead(
     kinds: &[OperationKind],
     id: OperationId,
 ) -> Result<Response, Problem> {
-    let letter = timeout(STORE_WITHIN, state.store().dead_letter(JobId::first_of(id))).await;
-    let letter = letter.map_err(|_| store_problem("Postgres did not answer in time"))?;
-    let letter = letter.map_err(|error| store_problem(&error))?;
+    let letter = asked(state.store().dead_letter(JobId::first_of(id))).await?;
     let letter = letter.filter(|letter| letter.tenant == caller.tenant.as_str()).ok_or_else(no_such)?;
     let kind = kinds.iter().find(|kind| kind.as_str() == letter.kind).ok_or_else(no_such)?;
     Ok(Json(view::Answer::Queued(view::dead(id, *kind, &letter))).into_response())
+}
+
+/// What Postgres answers about one operation, if it does in time.
+async fn asked<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, Problem> {
+    within(STORE_WITHIN, answer).await
+}
+
+/// What Postgres answers about many, if it does in time.
+pub(crate) async fn listed<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, Problem> {
+    within(LISTED_WITHIN, answer).await
+}
+
+async fn within<T>(
+    longest: Duration,
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, Problem> {
+    let answer = timeout(longest, answer).await;
+    let answer = answer.map_err(|_| store_problem("Postgres did not answer in time"))?;
+    answer.map_err(|error| store_problem(&error))
 }
 
 async fn read_row(
@@ -208,10 +228,7 @@ async fn read_row(
     kinds: &[OperationKind],
     id: OperationId,
 ) -> Result<Option<OperationView>, Problem> {
-    let row = timeout(STORE_WITHIN, state.store().operation(id)).await;
-    let row = row.map_err(|_| store_problem("Postgres did not answer in time"))?;
-    let row = row.map_err(|error| store_problem(&error))?;
-    match row {
+    match asked(state.store().operation(id)).await? {
         Some(row) if row.tenant != caller.tenant || !kinds.contains(&row.kind) => Err(no_such()),
         row => Ok(row),
     }

@@ -163,6 +163,11 @@ impl Problem {
         Self { errors: vec![error], ..Self::new(Kind::InvalidHeader, detail) }
     }
 
+    /// The inner error, if one is behind it.
+    pub(crate) fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
     /// Remembers the inner error for the log. It is never sent.
     pub(crate) fn because(mut self, cause: impl fmt::Display) -> Self {
         self.cause = Some(cause.to_string());

@@ -7,7 +7,9 @@ use payfleet_core::kinds::OperationKind;
 use payfleet_core::kinds::lifecycle::State;
 use payfleet_core::provider::Provider;
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
-use utoipa::openapi::{Object, ObjectBuilder, Type};
+use utoipa::openapi::{Object, ObjectBuilder, OneOfBuilder, Ref, Schema, Type};
+
+const ASSET: &str = "Asset";
 
 /// A text.
 fn text(description: &str) -> ObjectBuilder {
@@ -20,6 +22,13 @@ pub(crate) fn words<T: AsRef<str>>(description: &str, words: impl IntoIterator<I
     text(description).enum_values(Some(words)).build()
 }
 
+/// An asset's code, or null.
+pub(crate) fn asset_or_null() -> Schema {
+    Schema::OneOf(
+        OneOfBuilder::new().item(asset()).item(ObjectBuilder::new().schema_type(Type::Null)).build(),
+    )
+}
+
 /// A positive decimal.
 pub(crate) fn amount() -> Object {
     text("A decimal string, with at most as many decimals as its asset has.")
@@ -30,7 +39,16 @@ pub(crate) fn amount() -> Object {
 }
 
 /// An asset's code.
-pub(crate) fn asset() -> Object {
+pub(crate) fn asset() -> Ref {
+    Ref::from_schema_name(ASSET)
+}
+
+/// What is said once and referred to, because it is long: by its name.
+pub(crate) fn shared() -> [(String, Object); 1] {
+    [(ASSET.to_owned(), assets())]
+}
+
+fn assets() -> Object {
     words("An asset by its code.", Asset::ALL.iter().map(|asset| asset.code()))
 }
 
@@ -67,4 +85,13 @@ pub(crate) fn moment() -> Object {
 /// An id.
 pub(crate) fn id() -> Object {
     text("A UUID.").format(Some(SchemaFormat::Custom("uuid".to_owned()))).build()
+}
+
+/// Some of `words`, with commas between them.
+pub(crate) fn list_of(words: &[&str], default: &str) -> Object {
+    let word = words.join("|");
+    text("Words with commas between them.")
+        .pattern(Some(format!("^({word})(,({word}))*$")))
+        .default(Some(default.into()))
+        .build()
 }

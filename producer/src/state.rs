@@ -65,7 +65,8 @@ impl AppState {
 
     /// Serves on `listener` until `stop`, then finishes what is under way.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
-        // Every request has ended after its body's time and its own, so no more is ever needed.
+        // Every request has ended after its body's time and its own, so no more is needed, but by an
+        // export that is still being read: it is broken off, and its reader sees that it is.
         let grace = self.request_timeout().saturating_mul(2);
         server::run(router(self), listener, stop, grace).await;
     }

@@ -6,14 +6,16 @@ use payfleet_core::kinds::OperationKind;
 use payfleet_core::kinds::lifecycle::State;
 use payfleet_core::{JobId, OperationId, Timestamp};
 use payfleet_queue::{JobView, Place};
-use payfleet_store::{DeadLetter, OperationView};
+use payfleet_store::{DeadLetter, ListedOperation, OperationView, Page};
 use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
+use crate::export::Cell;
 use crate::schemas;
+use crate::selection::cursor;
 
 /// An operation as a `GET` answers it.
 #[derive(Serialize, ToSchema)]
@@ -21,7 +23,7 @@ use crate::schemas;
 #[schema(as = OperationOrQueued)]
 pub(crate) enum Answer<'a> {
     /// A worker has touched it.
-    Shown(Shown<'a>),
+    Shown(Box<Shown<'a>>),
     /// None has yet.
     Queued(Queued),
 }
@@ -33,15 +35,21 @@ pub(crate) struct Shown<'a> {
     #[schema(schema_with = schemas::id)]
     operation_id: OperationId,
     #[schema(schema_with = schemas::kind)]
-    kind: OperationKind,
+    kind: &'a str,
+    /// Your own name for the request.
+    idempotency_key: &'a str,
     #[schema(schema_with = schemas::state)]
-    state: &'static str,
+    state: &'a str,
+    #[schema(schema_with = schemas::provider)]
+    provider: &'a str,
+    /// Our account at the provider.
+    account: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = schemas::amount)]
+    #[schema(schema_with = schemas::amount, required = false)]
     amount: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(schema_with = schemas::asset)]
-    asset: Option<&'static str>,
+    #[schema(schema_with = schemas::asset, required = false)]
+    asset: Option<&'a str>,
     /// What was asked, beside amount and asset.
     #[serde(flatten)]
     #[schema(ignore)]
@@ -65,6 +73,15 @@ pub(crate) struct Shown<'a> {
     updated_at: String,
 }
 
+/// Operations, newest first.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OperationPage)]
+pub(crate) struct ShownPage<'a> {
+    operations: Vec<Shown<'a>>,
+    /// Names the next page, as `cursor`; null on the last one.
+    next_cursor: Option<String>,
+}
+
 /// Why an operation stands still.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Parked<'a> {
@@ -79,8 +96,11 @@ pub(crate) fn operation(row: &OperationView) -> Shown<'_> {
     let money = row.request.money();
     Shown {
         operation_id: row.id,
-        kind: row.kind,
+        kind: row.kind.as_str(),
+        idempotency_key: &row.idempotency_key,
         state: row.state.name(),
+        provider: row.request.provider().as_str(),
+        account: row.account.as_str(),
         amount: money.map(|money| money.amount().to_string()),
         asset: money.map(|money| money.asset().code()),
         asked: row.request.shown(),
@@ -88,10 +108,83 @@ pub(crate) fn operation(row: &OperationView) -> Shown<'_> {
         tx_hash: row.state.tx_hash(),
         result: row.state.facts().filter(|facts| !facts.is_empty()),
         reason: reason(&row.state),
-        parked: row.parked.as_deref().map(|reason| Parked { reason, detail: row.parked_reason.as_deref() }),
+        parked: parked(row.parked.as_deref(), row.parked_reason.as_deref()),
         created_at: rfc3339(row.created_at),
         updated_at: rfc3339(row.updated_at),
     }
+}
+
+/// Shows a page of rows.
+pub(crate) fn page(page: &Page) -> ShownPage<'_> {
+    ShownPage { operations: page.operations.iter().map(listed).collect(), next_cursor: page.next.map(cursor) }
+}
+
+fn listed(row: &ListedOperation) -> Shown<'_> {
+    let progress = row.progress.as_ref();
+    Shown {
+        operation_id: row.id,
+        kind: &row.kind,
+        idempotency_key: &row.idempotency_key,
+        state: &row.state,
+        provider: &row.provider,
+        account: &row.account,
+        amount: row.amount.map(|amount| amount.normalize().to_string()),
+        asset: row.asset.as_deref(),
+        asked: row.request.as_ref().map(|request| request.shown()).unwrap_or_default(),
+        provider_ref: row.provider_ref.as_deref(),
+        tx_hash: progress.and_then(State::tx_hash),
+        result: progress.and_then(State::facts).filter(|facts| !facts.is_empty()),
+        reason: progress.and_then(reason),
+        parked: parked(row.parked.as_deref(), row.parked_reason.as_deref()),
+        created_at: rfc3339(row.created_at),
+        updated_at: rfc3339(row.updated_at),
+    }
+}
+
+fn parked<'a>(reason: Option<&'a str>, detail: Option<&'a str>) -> Option<Parked<'a>> {
+    reason.map(|reason| Parked { reason, detail })
+}
+
+/// The columns of an export of operations, whatever their kind.
+pub(crate) const COLUMNS: [&str; 15] = [
+    "operation_id",
+    "kind",
+    "idempotency_key",
+    "state",
+    "provider",
+    "account",
+    "amount",
+    "asset",
+    "provider_ref",
+    "tx_hash",
+    "reason",
+    "parked",
+    "parked_detail",
+    "created_at",
+    "updated_at",
+];
+
+/// A row as a line of an export, in the order of [`COLUMNS`].
+pub(crate) fn line(row: &ListedOperation) -> [Cell<'_>; COLUMNS.len()] {
+    let ours = |text: &str| Cell::Ours(text.to_owned());
+    let progress = row.progress.as_ref();
+    [
+        Cell::Ours(row.id.to_string()),
+        ours(&row.kind),
+        Cell::Text(Some(&row.idempotency_key)),
+        ours(&row.state),
+        ours(&row.provider),
+        Cell::Text(Some(&row.account)),
+        Cell::Ours(row.amount.map(|amount| amount.normalize().to_string()).unwrap_or_default()),
+        ours(row.asset.as_deref().unwrap_or_default()),
+        Cell::Text(row.provider_ref.as_deref()),
+        Cell::Text(progress.and_then(State::tx_hash)),
+        Cell::Text(progress.and_then(reason)),
+        ours(row.parked.as_deref().unwrap_or_default()),
+        Cell::Text(row.parked_reason.as_deref()),
+        Cell::Ours(rfc3339(row.created_at)),
+        Cell::Ours(rfc3339(row.updated_at)),
+    ]
 }
 
 /// The reason that goes with the state.
@@ -182,6 +275,6 @@ const fn place(place: &Place) -> &'static str {
     }
 }
 
-fn rfc3339(at: Timestamp) -> String {
+pub(crate) fn rfc3339(at: Timestamp) -> String {
     OffsetDateTime::from(at).format(&Rfc3339).unwrap_or_default()
 }

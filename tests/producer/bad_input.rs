@@ -169,6 +169,9 @@ async fn a_missing_or_wrong_token_is_refused_whatever_else_is_right() {
             (Method::POST, "/v1/mints"),
             (Method::GET, "/v1/payouts/5a88b422-6dee-86f7-a3ca-fd294a9b7141"),
             (Method::GET, "/v1/mints/5a88b422-6dee-86f7-a3ca-fd294a9b7141"),
+            (Method::GET, "/v1/operations"),
+            (Method::GET, "/v1/payouts.csv"),
+            (Method::GET, "/v1/operations/statistics?limit=wrong"),
         ] {
             let mut request = intake.bare(method, path).header("Idempotency-Key", "key").json(&payout());
             if let Some(value) = authorization {
@@ -190,7 +193,8 @@ async fn unknown_routes_and_methods_are_problems_too() {
         intake.post(path, "key", &payout()).await.assert_problem(404, "not-found");
     }
     for (method, path, allowed) in [
-        (Method::GET, "/v1/payouts", "POST"),
+        (Method::DELETE, "/v1/payouts", "POST,GET,HEAD"),
+        (Method::POST, "/v1/operations", "GET,HEAD"),
         (Method::DELETE, "/v1/payouts/5a88b422-6dee-86f7-a3ca-fd294a9b7141", "GET,HEAD"),
         (Method::PUT, "/webhooks/stripe", "POST"),
         (Method::POST, "/healthz", "GET,HEAD"),

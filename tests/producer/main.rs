@@ -5,6 +5,7 @@ mod bad_input;
 mod contract;
 mod intake;
 mod limits;
+mod listed;
 mod outages;
 mod payouts_and_mints;
 mod shown;

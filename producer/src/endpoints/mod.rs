@@ -5,6 +5,7 @@ mod health;
 mod mints;
 mod operations;
 mod payouts;
+mod statistics;
 mod telemetry;
 mod wallets;
 mod webhooks;
@@ -37,12 +38,20 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(wallets::create))
         .routes(routes!(distributions::create))
         .routes(routes!(telemetry::create))
+        .routes(routes!(operations::list))
+        .routes(routes!(operations::export))
         .routes(routes!(operations::show))
+        .routes(routes!(statistics::show))
         .routes(routes!(webhooks::receive))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready));
     // What every operation kind has, by its entry in `OperationKind`.
-    OperationKind::ALL.into_iter().fold(routes, |routes, kind| routes.routes(operations::show_of(kind)))
+    OperationKind::ALL.into_iter().fold(routes, |routes, kind| {
+        routes
+            .routes(operations::list_of(kind))
+            .routes(operations::export_of(kind))
+            .routes(operations::show_of(kind))
+    })
 }
 
 /// The contract, whole: see [`openapi`].

@@ -186,11 +186,12 @@ async fn insert(
 ) -> Result<(), StoreError> {
     let kind: OperationKind = first.request.kind();
     let request_hash = first.request.hash();
+    let money = first.request.money();
     sqlx::query!(
         "/* operation_insert */ INSERT INTO operations
              (id, tenant, kind, idempotency_key, request_hash, request, provider, account, state, state_data,
-              subject_id, version, next_wake_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, now())
+              subject_id, amount, asset, version, next_wake_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, now())
          ON CONFLICT DO NOTHING",
         id.as_uuid(),
         first.tenant.as_str(),
@@ -203,6 +204,8 @@ async fn insert(
         State::Requested.name(),
         to_json(&State::Requested),
         first.request.subject().map(|subject| subject.operation.as_uuid()),
+        money.map(|money| money.amount()),
+        money.map(|money| money.asset().code()),
     )
     .execute(connection)
     .await?;

@@ -295,13 +295,20 @@ async fn insert_payouts(
         .iter()
         .map(|payout| payout.request.subject().map(|subject| subject.operation.as_uuid()))
         .collect();
+    let money: Vec<Option<Money>> = payouts.iter().map(|payout| payout.request.money()).collect();
+    let amounts: Vec<Option<Decimal>> =
+        money.iter().map(|money| money.as_ref().map(Money::amount)).collect();
+    let assets: Vec<Option<String>> =
+        money.iter().map(|money| money.as_ref().map(|money| money.asset().code().to_owned())).collect();
     sqlx::query!(
         "/* distribution_payouts_insert */ INSERT INTO operations
              (id, tenant, kind, idempotency_key, request_hash, request, provider, account, state, state_data,
-              subject_id, version, next_wake_at)
-         SELECT one.id, $1, $2, one.key, one.hash, one.request, one.provider, $3, $4, $5, one.subject, 0, now()
-         FROM UNNEST($6::uuid[], $7::text[], $8::bytea[], $9::jsonb[], $10::text[], $11::uuid[])
-             AS one (id, key, hash, request, provider, subject)",
+              subject_id, amount, asset, version, next_wake_at)
+         SELECT one.id, $1, $2, one.key, one.hash, one.request, one.provider, $3, $4, $5, one.subject,
+             one.amount, one.asset, 0, now()
+         FROM UNNEST($6::uuid[], $7::text[], $8::bytea[], $9::jsonb[], $10::text[], $11::uuid[],
+                     $12::numeric[], $13::text[])
+             AS one (id, key, hash, request, provider, subject, amount, asset)",
         first.tenant.as_str(),
         first.request.kind().as_str(),
         first.account.as_str(),
@@ -313,6 +320,8 @@ async fn insert_payouts(
         &requests,
         &column(&|payout| payout.request.provider().as_str().to_owned()),
         &subjects as &[Option<uuid::Uuid>],
+        &amounts as &[Option<Decimal>],
+        &assets as &[Option<String>],
     )
     .execute(connection)
     .await?;

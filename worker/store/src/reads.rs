@@ -21,6 +21,8 @@ pub struct OperationView {
     pub tenant: TenantId,
     /// Our account at the provider.
     pub account: AccountId,
+    /// The client's name for its request.
+    pub idempotency_key: String,
     /// What was asked.
     pub request: Request,
     /// How far it has come.
@@ -78,7 +80,7 @@ impl Store {
     /// [`StoreError`], where Postgres is away or the row contradicts the model.
     pub async fn operation(&self, id: OperationId) -> Result<Option<OperationView>, StoreError> {
         let Some(row) = sqlx::query!(
-            "/* operation_view */ SELECT o.id, o.tenant, o.kind, o.account, o.request, o.state_data, o.version,
+            "/* operation_view */ SELECT o.id, o.tenant, o.kind, o.account, o.idempotency_key, o.request, o.state_data, o.version,
                  o.provider_ref, subject.provider_ref AS \"on?\", o.parked, o.parked_reason, o.created_at, o.updated_at
              FROM operations o LEFT JOIN operations subject ON subject.id = o.subject_id
              WHERE o.id = $1",
@@ -101,6 +103,7 @@ impl Store {
             kind: kind(&id, &row.kind)?,
             tenant: operation.tenant,
             account: operation.account,
+            idempotency_key: row.idempotency_key,
             request: operation.request,
             state: operation.state,
             version: row.version,
