@@ -6,7 +6,7 @@ use payfleet_core::kinds::OperationKind;
 use payfleet_core::kinds::lifecycle::State;
 use payfleet_core::{JobId, OperationId, Timestamp};
 use payfleet_queue::{JobView, Place};
-use payfleet_store::{DeadLetter, ListedOperation, OperationView, Page};
+use payfleet_store::{DeadLetter, ListedOperation, OperationPage, OperationView};
 use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -115,7 +115,7 @@ pub(crate) fn operation(row: &OperationView) -> Shown<'_> {
 }
 
 /// Shows a page of rows.
-pub(crate) fn page(page: &Page) -> ShownPage<'_> {
+pub(crate) fn page(page: &OperationPage) -> ShownPage<'_> {
     ShownPage { operations: page.operations.iter().map(listed).collect(), next_cursor: page.next.map(cursor) }
 }
 

@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use payfleet_core::kinds::OperationKind;
-use payfleet_store::{Filter, Page, Position};
+use payfleet_store::{Filter, OperationPage, Position};
 use utoipa::openapi::path::{Operation, Parameter, Paths};
 use utoipa::openapi::{HttpMethod, RefOr};
 use utoipa_axum::router::UtoipaMethodRouter;
@@ -142,7 +142,7 @@ async fn following(
     written(Lines::new(), &page)
 }
 
-fn written(mut lines: Lines, page: &Page) -> Result<export::Read<Position>, Problem> {
+fn written(mut lines: Lines, page: &OperationPage) -> Result<export::Read<Position>, Problem> {
     page.operations.iter().try_for_each(|row| lines.line(&view::line(row)))?;
     Ok((lines, page.next))
 }

@@ -296,8 +296,7 @@ async fn insert_payouts(
         .map(|payout| payout.request.subject().map(|subject| subject.operation.as_uuid()))
         .collect();
     let money: Vec<Option<Money>> = payouts.iter().map(|payout| payout.request.money()).collect();
-    let amounts: Vec<Option<Decimal>> =
-        money.iter().map(|money| money.as_ref().map(Money::amount)).collect();
+    let amounts: Vec<Option<Decimal>> = money.iter().map(|money| money.as_ref().map(Money::amount)).collect();
     let assets: Vec<Option<String>> =
         money.iter().map(|money| money.as_ref().map(|money| money.asset().code().to_owned())).collect();
     sqlx::query!(

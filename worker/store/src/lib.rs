@@ -35,7 +35,7 @@ pub use error::StoreError;
 pub use inbox::{Delivered, Woken};
 pub use intent::{NewIntent, Opened};
 pub use ledger::AccountBalance;
-pub use listing::{Filter, GroupBy, ListedOperation, Page, Position, Statistic};
+pub use listing::{Filter, GroupBy, ListedOperation, OperationPage, Position, Statistic};
 pub use pool::{Store, check_database_url};
 pub use reads::{OperationCount, OperationView, WebhookCount};
 pub use rebuild::{Page, Place, RunningRun, Unfinished, UnhandledWebhook};

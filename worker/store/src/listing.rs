@@ -45,7 +45,7 @@ pub struct Position {
 
 /// One page.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub struct OperationPage {
     /// Newest first.
     pub operations: Vec<ListedOperation>,
     /// Where it ended, if there are more.
@@ -148,7 +148,7 @@ impl Store {
         filter: &Filter,
         after: Option<Position>,
         limit: u16,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<OperationPage, StoreError> {
         // Planned anew for the values of each request, without which no index would fit: so it is no
         // prepared statement, and the macro that checks those does not know it.
         let mut rows: Vec<Row> = sqlx::query_as(include_str!("listing/operations.sql"))
@@ -169,7 +169,7 @@ impl Store {
         let more = rows.len() > usize::from(limit);
         rows.truncate(limit.into());
         let next = rows.last().filter(|_| more).map(Position::of);
-        Ok(Page { operations: rows.into_iter().map(ListedOperation::from).collect(), next })
+        Ok(OperationPage { operations: rows.into_iter().map(ListedOperation::from).collect(), next })
     }
 
     /// Counts and sums of `filter`, at most `limit` groups.
