@@ -1,10 +1,10 @@
 //! What a `GET` shows once Postgres is there.
 
 use payfleet::servers::{PostgresOptions, PostgresServer, RedisOptions};
+use payfleet_core::OperationId;
 use payfleet_core::kinds::JobKind;
 use payfleet_core::kinds::{Advance, NewOperation};
-use payfleet_core::{JobId, OperationId};
-use payfleet_store::{Claim, ClaimRequest, JobRef, Store, admin};
+use payfleet_store::{Claim, ClaimRequest, Store, admin};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ impl Shown {
 
     /// Does what a worker does first.
     async fn claim(&self, new: &NewOperation) {
-        let job = JobRef { id: JobId::first_of(new.id()), worker: "w".to_owned() };
+        let job = payfleet_tests::store::job("w");
         let request = ClaimRequest { id: new.id(), first: Some(new), job, redrive: false };
         assert!(matches!(self.store.claim(&request).await.unwrap(), Claim::Claimed(_)));
     }

@@ -5,6 +5,7 @@ mod dead_letters;
 mod distributions;
 mod doubt;
 mod happy;
+mod notify;
 mod outages;
 mod rebuild;
 mod reconciliation;

@@ -1,8 +1,9 @@
 //! The harness: real Redis and Postgres as child processes, one pair per test binary, with a database
-//! and a key prefix per test; and the World, a whole fleet in one test.
+//! and a key prefix per test; the World, a whole fleet in one test; and a web app that is told.
 
 pub mod binaries;
 pub mod proxy;
+pub mod receiver;
 pub mod servers;
 pub mod store;
 pub mod world;

@@ -1,6 +1,7 @@
 //! A store on a fresh database, and operations to put into it.
 
 use payfleet_core::address::Network;
+use payfleet_core::job::TraceContext;
 use payfleet_core::kinds::mint::{AssetMetadata, AssetType, Share};
 use payfleet_core::kinds::payout::{Destination, Payout};
 use payfleet_core::kinds::{NewOperation, Request};
@@ -60,7 +61,11 @@ fn operation(key: &str, request: Request) -> NewOperation {
 
 /// A job of worker `worker`.
 pub fn job(worker: &str) -> JobRef {
-    JobRef { id: JobId::named("test", &[worker.as_bytes()]), worker: worker.to_owned() }
+    JobRef {
+        id: JobId::named("test", &[worker.as_bytes()]),
+        worker: worker.to_owned(),
+        trace: TraceContext::default(),
+    }
 }
 
 /// Claims `new`, making its row.

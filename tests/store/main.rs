@@ -4,5 +4,7 @@ mod audit;
 mod claims;
 mod dead_letters;
 mod distributions;
+mod feed;
 mod ledger;
+mod notifications;
 mod shares;

@@ -184,6 +184,11 @@ name_id! {
     AccountId, "account"
 }
 
+name_id! {
+    /// Where a tenant is told of its operations: a URL and its secrets, known under this name.
+    ReceiverName, "receiver"
+}
+
 /// The idempotency key of one intent at its provider: 64 lower hex characters, the same on every
 /// attempt of that intent. Providers that take less are given a prefix ([`ProviderKey::prefix`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -4,7 +4,12 @@
 //! Nothing outside this crate knows a provider's field names, status words or signature scheme: the
 //! folders translate them into the vocabulary of `payfleet_core::provider`. Amounts never pass
 //! through a float, and neither a secret nor a payload is ever part of an error or a log line.
+//!
+//! Every HTTP client of the fleet is built here, so that all keep the same rules about where they
+//! connect to; that of the callbacks to web apps too.
 
+#[cfg(feature = "client")]
+pub mod callback;
 #[cfg(feature = "client")]
 pub mod capabilities;
 #[cfg(feature = "client")]

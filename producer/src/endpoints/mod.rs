@@ -1,6 +1,7 @@
 //! The endpoints. Each is one file, and one line in [`router`].
 
 mod distributions;
+mod events;
 mod health;
 mod mints;
 mod operations;
@@ -42,6 +43,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(operations::export))
         .routes(routes!(operations::show))
         .routes(routes!(statistics::show))
+        .routes(routes!(events::list))
         .routes(routes!(webhooks::receive))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready));

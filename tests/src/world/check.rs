@@ -18,12 +18,46 @@ impl World {
         assert_eq!(self.store.forgotten().await.expect("a count"), 0, "operations that nothing will wake");
         let of_trovotech = self.providers.effects(&self.providers.trovotech).await;
         let mints: Vec<Effect> = of_trovotech.into_iter().filter(|effect| effect.kind == "mint").collect();
+        self.check_transitions().await;
         for (kind, effects) in [
             (OperationKind::Payout, self.providers.effects(&self.providers.heleket).await),
             (OperationKind::Mint, mints),
         ] {
             self.check_effects(kind, &effects).await;
         }
+    }
+
+    /// Every step an operation took is an event, numbered without gaps, and the last one is its state.
+    async fn check_transitions(&self) {
+        let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
+        let untrue: Vec<String> = sqlx::query_scalar(
+            "SELECT o.id::text FROM operations o
+             LEFT JOIN transitions t ON t.operation_id = o.id AND t.sequence BETWEEN 1 AND o.transitions
+             GROUP BY o.id
+             HAVING count(DISTINCT t.sequence) <> o.transitions OR count(t.sequence) <> o.transitions
+                 OR o.state IS DISTINCT FROM max(t.to_state) FILTER (WHERE t.sequence = o.transitions)",
+        )
+        .fetch_all(&mut connection)
+        .await
+        .expect("the transitions");
+        connection.close().await.expect("a clean end");
+        assert!(
+            untrue.is_empty(),
+            "operations whose events do not tell how they came to their state: {untrue:?}"
+        );
+    }
+
+    /// Whether a receiver that is not disabled has yet to be told of something.
+    pub(super) async fn is_telling(&self) -> bool {
+        let Ok(mut connection) = PgConnection::connect(&self.database_url).await else { return true };
+        sqlx::query_scalar(
+            "SELECT EXISTS (
+                 SELECT 1 FROM notifications JOIN receivers ON receivers.name = notifications.receiver
+                 WHERE next_wake_at IS NOT NULL AND disabled_at IS NULL)",
+        )
+        .fetch_one(&mut connection)
+        .await
+        .unwrap_or(true)
     }
 
     async fn check_effects(&self, kind: OperationKind, effects: &[Effect]) {

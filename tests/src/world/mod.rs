@@ -23,6 +23,7 @@ use payfleet_providers::published::{ALL, Rate, Service};
 use payfleet_queue::limits::BreakerPolicy;
 use payfleet_queue::{Queue, QueueStats};
 use payfleet_store::Store;
+use payfleet_worker::receivers::Receivers;
 use payfleet_worker::weather::Limits;
 pub use processes::{ProducerProcess, Worker, WorkerProcess};
 pub use providers::Providers;
@@ -55,6 +56,8 @@ pub struct Setup {
     pub limits: Limits,
     /// When the fleet stops calling.
     pub breaker: BreakerPolicy,
+    /// Whom the workers in this process tell of what happens.
+    pub receivers: Receivers,
 }
 
 impl Default for Setup {
@@ -70,6 +73,7 @@ impl Default for Setup {
             lease: Duration::from_secs(2),
             limits,
             breaker: BreakerPolicy::default(),
+            receivers: Receivers::default(),
         }
     }
 }
@@ -145,6 +149,12 @@ impl World {
             database_url,
             setup,
         };
+        // As an earlier worker did: a receiver is told of what happens after it was made known.
+        for receiver in &world.setup.receivers.all {
+            let registered =
+                world.store.register_receiver(&receiver.name, &receiver.tenant, &receiver.callback.url);
+            registered.await.expect("Postgres");
+        }
         for _ in 0..world.setup.workers {
             world.add_worker();
         }
@@ -200,6 +210,7 @@ impl World {
             stripe: Some(self.providers.stripe_config()),
             limits: self.setup.limits.clone(),
             breaker: self.setup.breaker,
+            receivers: self.setup.receivers.clone(),
         }
     }
 
@@ -271,6 +282,9 @@ impl World {
         };
         if let Some(busy) = stats.iter().find(|one| waiting(one) > 0) {
             return Some(format!("queue {busy:?}"));
+        }
+        if !self.setup.receivers.all.is_empty() && self.is_telling().await {
+            return Some("a receiver is still to be told".to_owned());
         }
         let Ok(counts) = self.store.operation_counts().await else {
             return Some("Postgres is away".to_owned());

@@ -9,6 +9,7 @@ use payfleet_queue::limits::BreakerPolicy;
 use payfleet_queue::{Config as QueueConfig, Queue};
 use payfleet_store::check_database_url;
 
+use crate::receivers::Receivers;
 use crate::weather::Limits;
 
 /// The variables a worker reads, for `--help`.
@@ -25,7 +26,7 @@ Environment:
   DATABASE_CONNECTIONS   default 16
   RECONCILE_EVERY_MS     how often each provider's record is compared with ours; default 900000, 0 = never
   CONFIRM_INTERVAL_MS    overrides the interval between two polls; for sandboxes
-  ALLOW_PRIVATE_HOSTS    true lets provider URLs point at private addresses; for sandboxes
+  ALLOW_PRIVATE_HOSTS    true lets URLs be http and point at private addresses; for sandboxes
   HELEKET_PROJECT_URL    https://api.heleket.com; unset: this worker cannot pay out
   HELEKET_MERCHANT_ID, HELEKET_API_KEY (payout key), HELEKET_PAYMENT_KEY
   HELEKET_CALLBACK_URL   where Heleket sends its webhooks: https://HOST/webhooks/heleket
@@ -40,6 +41,10 @@ Environment:
                          how often the whole fleet may call: all=25/s,payout-create=10/s (or /10s, /m,
                          /h), of which it uses nine tenths; default: what is published (Tatum 3/s,
                          Stripe 100/s live and 25/s in test mode), else 10/s
+  NOTIFY_RECEIVERS       whom to tell of each transition: name:tenant:url, comma-separated
+  NOTIFY_SECRETS         what callbacks are signed with: name:whsec_..., comma-separated;
+                         NOTIFY_SECRETS_OLD likewise, the second secret while one is replaced
+  NOTIFY_RETRY_MS        pauses between attempts, comma-separated; default ten attempts in three days
   LOG (filter, default info), LOG_FORMAT (json or pretty), OTEL_EXPORTER_OTLP_ENDPOINT
 
 Examples:
@@ -75,6 +80,8 @@ pub struct Config {
     pub limits: Limits,
     /// When the fleet stops calling a service that does not work.
     pub breaker: BreakerPolicy,
+    /// Whom this worker tells of what happens.
+    pub receivers: Receivers,
 }
 
 impl Config {
@@ -112,6 +119,7 @@ impl Config {
         let allow_private = settings.flag("ALLOW_PRIVATE_HOSTS", false);
         let heleket = read_heleket(settings, allow_private);
         let trovotech = read_trovotech(settings, allow_private);
+        let receivers = Receivers::read(settings, allow_private);
         let stripe = read_stripe(settings, allow_private);
         if let Err(error) = Clients::new(heleket.clone(), trovotech.clone(), stripe.as_ref()) {
             settings.mistake("HELEKET_PROJECT_URL, TROVOTECH_BASE_URL, STRIPE_BASE_URL", error.to_string());
@@ -137,6 +145,7 @@ impl Config {
             stripe,
             limits: Limits::read(settings),
             breaker: BreakerPolicy::default(),
+            receivers,
         })
     }
 }

@@ -16,9 +16,9 @@ use payfleet_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::executor::Executor;
-use crate::handlers::Handlers;
+use crate::handlers::{Callbacks, Handlers};
 use crate::weather::Weather;
-use crate::{Config, archiver, rescuer, scheduler};
+use crate::{Config, archiver, rescuer, scheduler, teller};
 
 /// A worker could not start, or could not stop as it should.
 #[derive(Debug, thiserror::Error)]
@@ -58,10 +58,15 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let clients = Arc::new(clients.behind(&gate));
     let executor =
         Executor::new(store.clone(), clients.clone(), weather, &config.name, config.confirm_interval);
-    let handlers = Handlers::new(executor, store.clone(), clients, config.confirm_interval);
+    let clock = Arc::new(SystemClock);
+    let callbacks = Callbacks::new(&config.receivers)?;
+    let handlers =
+        Handlers::new(executor, store.clone(), clients, config.confirm_interval, callbacks, clock.clone());
 
     let mut monitor = Monitor::new();
-    for kind in JobKind::ALL {
+    // A worker that knows no receiver leaves telling them to those that do.
+    let tells = |kind: &JobKind| *kind != JobKind::Notify || !config.receivers.all.is_empty();
+    for kind in JobKind::ALL.into_iter().filter(tells) {
         monitor = register(monitor, kind, &queue, &handlers, &config)?;
     }
     let queues = JobKind::ALL.into_iter().map(JobKind::queue).collect::<Result<Vec<_>, _>>()?;
@@ -69,10 +74,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let beside = [
         spawn("rescuer", rescuer::run(store.clone(), queue.clone(), stop.clone())),
         spawn("archiver", archiver::run(store.clone(), queue.clone(), queues, stop.clone())),
-        spawn(
-            "scheduler",
-            scheduler::run(store.clone(), queue.clone(), Arc::new(SystemClock), plan, stop.clone()),
-        ),
+        spawn("scheduler", scheduler::run(store.clone(), queue.clone(), clock, plan, stop.clone())),
+        spawn("teller", teller::run(store.clone(), queue.clone(), config.receivers.clone(), stop.clone())),
     ];
     tracing::info!(worker.name = config.name, "The worker is running.");
     let result = monitor

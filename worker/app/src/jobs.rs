@@ -1,4 +1,4 @@
-//! The jobs that jobs make: wake-ups, confirmations, reconciliations. Their ids are derived from what
+//! The jobs that jobs make: wake-ups, confirmations, reconciliations, notifications. Their ids are derived from what
 //! they are for, so making one twice makes one.
 
 use std::collections::BTreeMap;
@@ -7,8 +7,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use payfleet_core::ids::RequestHash;
-use payfleet_core::job::{Dedupe, InvalidQueueName, NewJob, Origin};
+use payfleet_core::job::{Dedupe, InvalidQueueName, NewJob, Origin, TraceContext};
 use payfleet_core::kinds::confirm::Confirm;
+use payfleet_core::kinds::notify::Notify;
 use payfleet_core::kinds::reconcile::Reconcile;
 use payfleet_core::kinds::webhook::WebhookEvent;
 use payfleet_core::kinds::{Advance, JobKind, OperationKind};
@@ -135,6 +136,25 @@ pub fn reconcile(reconcile: &Reconcile, origin: Origin) -> Result<NewJob, JobErr
     job.dedupe =
         Some(Dedupe { body_hash: RequestHash::of(window.as_bytes()), key: format!("reconcile:{window}") });
     job.facts = BTreeMap::from([("provider".to_owned(), reconcile.provider.to_string())]);
+    Ok(job)
+}
+
+/// The job that tells a receiver of the next transition of an operation, in the trace `trace`.
+///
+/// # Errors
+/// [`JobError`].
+pub fn notify(
+    notify: &Notify,
+    tenant: &TenantId,
+    trace: &TraceContext,
+    delay: Duration,
+    origin: Origin,
+) -> Result<NewJob, JobError> {
+    let mut job = job(JobKind::Notify, notify.job_id(), tenant, notify, origin)?;
+    job.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+    job.facts = facts(notify.operation_id);
+    job.facts.insert("receiver".to_owned(), notify.receiver.to_string());
+    job.trace = trace.clone();
     Ok(job)
 }
 

@@ -3,8 +3,9 @@
 //!
 //! Beside the handlers, every worker keeps the fleet honest: the [rescuer](rescuer) makes the jobs
 //! that Postgres says should exist, the [archiver](archiver) moves dead jobs to Postgres, the
-//! [scheduler](scheduler) starts what runs by the clock. All three may run in any number of workers
-//! at once: what they do is the same however often it is done.
+//! [scheduler](scheduler) starts what runs by the clock, the [teller](teller) has web apps told of
+//! what happened. All four may run in any number of workers at once: what they do is the same however
+//! often it is done.
 
 pub mod archiver;
 pub mod config;
@@ -13,8 +14,10 @@ pub mod fleet;
 pub mod handlers;
 pub mod jobs;
 pub mod rebuild;
+pub mod receivers;
 pub mod rescuer;
 pub mod scheduler;
+pub mod teller;
 pub mod weather;
 
 pub use config::Config;

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use crate::operation_row::{OperationRow, json, kind, tenant, to_json};
 use crate::record::Next;
 use crate::write::{Cursor, JobRef, apply_event, note, save_operation};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, transitions};
 
 /// While a claimed operation has no later wake-up, the rescuer leaves it alone for this long.
 const CLAIM_PATIENCE_MS: u64 = 90_000;
@@ -104,7 +104,7 @@ impl Store {
 
 async fn claim(connection: &mut PgConnection, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {
     if let Some(first) = request.first {
-        insert(connection, request.id, first).await?;
+        insert(connection, request.id, first, &request.job).await?;
     }
     let Some(row) = lock(connection, request.id).await? else { return Ok(Claim::Unknown) };
     if request.first.is_some_and(|first| first.request.hash().as_bytes().as_slice() != row.request_hash) {
@@ -183,11 +183,12 @@ async fn insert(
     connection: &mut PgConnection,
     id: OperationId,
     first: &NewOperation,
+    job: &JobRef,
 ) -> Result<(), StoreError> {
     let kind: OperationKind = first.request.kind();
     let request_hash = first.request.hash();
     let money = first.request.money();
-    sqlx::query!(
+    let inserted = sqlx::query!(
         "/* operation_insert */ INSERT INTO operations
              (id, tenant, kind, idempotency_key, request_hash, request, provider, account, state, state_data,
               subject_id, amount, asset, version, next_wake_at)
@@ -207,8 +208,12 @@ async fn insert(
         money.map(|money| money.amount()),
         money.map(|money| money.asset().code()),
     )
-    .execute(connection)
-    .await?;
+    .execute(&mut *connection)
+    .await?
+    .rows_affected();
+    if inserted == 1 {
+        transitions::append(connection, &[id.as_uuid()], None, &State::Requested, job).await?;
+    }
     Ok(())
 }
 

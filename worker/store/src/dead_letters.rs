@@ -1,6 +1,7 @@
 //! Dead letters: where jobs that will not be tried again by themselves wait for a person.
 
 use payfleet_core::job::DeadJob;
+use payfleet_core::kinds::JobKind;
 use payfleet_core::kinds::lifecycle::Parked;
 use payfleet_core::{JobId, OperationId, Timestamp};
 use serde::Serialize;
@@ -10,7 +11,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::operation_row::{clean, to_json};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, notifications};
 
 /// The code of a job that died because its idempotency key was another request's.
 pub const IDEMPOTENCY_CONFLICT: &str = "idempotency_conflict";
@@ -55,16 +56,18 @@ impl Store {
         self.transaction("archive", dead, |connection, dead| Box::pin(archive(connection, dead))).await
     }
 
-    /// Whether a dead letter about this operation waits for a person.
+    /// Whether a dead letter about this operation waits for a person. One of a notification does not
+    /// count: it stops nothing but the telling.
     ///
     /// # Errors
     /// [`StoreError`], where Postgres is away or refuses.
     pub async fn has_dead_letter(&self, id: OperationId) -> Result<bool, StoreError> {
         Ok(sqlx::query_scalar!(
             "/* dead_letter_exists */ SELECT EXISTS (
-                 SELECT 1 FROM dead_letters WHERE operation_id = $1 AND redriven_at IS NULL
+                 SELECT 1 FROM dead_letters WHERE operation_id = $1 AND redriven_at IS NULL AND kind <> $2
              ) AS \"exists!\"",
             id.as_uuid(),
+            JobKind::Notify.as_str(),
         )
         .fetch_one(&self.pool)
         .await?)
@@ -148,6 +151,13 @@ async fn archive(connection: &mut PgConnection, dead: &DeadJob) -> Result<(), St
     .execute(&mut *connection)
     .await?
     .rows_affected();
+    if stored == 1
+        && envelope.kind == JobKind::Notify.as_str()
+        && let Ok(notify) = serde_json::from_str(envelope.payload.get())
+    {
+        let reason = format!("its job died: {}", clean(&dead.failure.message));
+        return notifications::park_with_job(connection, &notify, &reason).await;
+    }
     // A request that was refused for another's key says nothing about that other's operation.
     let is_about_it = dead.failure.code != IDEMPOTENCY_CONFLICT;
     match operation_id {

@@ -14,7 +14,7 @@ use sqlx::PgConnection;
 use crate::operation_row::to_json;
 use crate::record::Next;
 use crate::write::{Cursor, JobRef, apply_event, lock_version, save_operation};
-use crate::{Claimed, Store, StoreError};
+use crate::{Claimed, Store, StoreError, transitions};
 
 /// How long a divided operation waits before it looks at its payouts for the first time.
 const FIRST_LOOK_MS: u64 = 5_000;
@@ -158,7 +158,7 @@ async fn divide(connection: &mut PgConnection, dividing: &Dividing<'_>) -> Resul
         })?;
         payouts.push(Some(payout(claimed, of, part.holder, money)));
     }
-    insert_payouts(connection, &payouts).await?;
+    insert_payouts(connection, &payouts, job).await?;
     let made: Vec<Option<OperationId>> =
         payouts.iter().map(|payout| payout.as_ref().map(NewOperation::id)).collect();
     insert_parts(connection, dividing, &carried, &made).await?;
@@ -281,6 +281,7 @@ async fn insert_parts(
 async fn insert_payouts(
     connection: &mut PgConnection,
     payouts: &[Option<NewOperation>],
+    job: &JobRef,
 ) -> Result<(), StoreError> {
     let payouts: Vec<&NewOperation> = payouts.iter().flatten().collect();
     let Some(first) = payouts.first() else { return Ok(()) };
@@ -322,7 +323,7 @@ async fn insert_payouts(
         &amounts as &[Option<Decimal>],
         &assets as &[Option<String>],
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    transitions::append(connection, &ids, None, &State::Requested, job).await
 }

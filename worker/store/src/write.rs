@@ -1,14 +1,15 @@
-//! The one way an event changes an operation: state, history, ledger, discrepancy and reservation in
-//! the caller's transaction.
+//! The one way an event changes an operation: state, history, ledger, discrepancy, reservation and the
+//! transition that web apps are told of, in the caller's transaction.
 
+use payfleet_core::job::TraceContext;
 use payfleet_core::kinds::lifecycle::{Event, Operation, Outcome};
 use payfleet_core::ledger::Movement;
 use payfleet_core::{JobId, OperationId};
 use sqlx::PgConnection;
 
-use crate::StoreError;
 use crate::operation_row::to_json;
 use crate::record::Next;
+use crate::{StoreError, transitions};
 
 /// On whose behalf something is written.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct JobRef {
     pub id: JobId,
     /// The worker that runs it.
     pub worker: String,
+    /// The trace in which it runs.
+    pub trace: TraceContext,
 }
 
 /// The version being written, and how many of its events are in the history.
@@ -65,6 +68,10 @@ pub(crate) async fn apply_event(
     }
     if applied.outcome.releases_reservation {
         release(connection, operation.id).await?;
+    }
+    if applied.state != operation.state {
+        let (id, from) = (operation.id.as_uuid(), Some(&operation.state));
+        transitions::append(connection, &[id], from, &applied.state, job).await?;
     }
     operation.state = applied.state;
     Ok(applied.outcome)

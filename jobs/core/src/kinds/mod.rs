@@ -10,6 +10,7 @@ pub mod confirm;
 pub mod distribution;
 pub mod lifecycle;
 pub mod mint;
+pub mod notify;
 pub mod payout;
 pub mod reconcile;
 pub mod telemetry;
@@ -164,6 +165,8 @@ pub enum JobKind {
     Confirm,
     /// Compares a provider's record of a window with ours.
     Reconcile,
+    /// Tells a web app of a transition of one of its operations.
+    Notify,
 }
 
 /// No job kind has this name.
@@ -186,7 +189,7 @@ pub struct Policy {
 
 impl JobKind {
     /// Every job kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Payout,
         Self::Mint,
         Self::Wallet,
@@ -197,6 +200,7 @@ impl JobKind {
         Self::Webhook,
         Self::Confirm,
         Self::Reconcile,
+        Self::Notify,
     ];
 
     /// Its frozen name, which is also its queue's.
@@ -213,6 +217,7 @@ impl JobKind {
             Self::Webhook => "webhook",
             Self::Confirm => "confirm",
             Self::Reconcile => "reconcile",
+            Self::Notify => "notify",
         }
     }
 
@@ -247,6 +252,8 @@ impl JobKind {
                 backoff: Backoff { base_ms: 15_000, cap_ms: 1_800_000 },
                 ..money
             },
+            // For failures of ours; a receiver's are counted in Postgres, by `notify::RETRY_AFTER_MS`.
+            Self::Notify => Policy { max_attempts: 20, priority: 2, ..money },
         }
     }
 }

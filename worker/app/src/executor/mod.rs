@@ -23,6 +23,7 @@ use payfleet_core::job::{Failure, Job, NewJob, Origin};
 use payfleet_core::kinds::lifecycle::{Event, Parked, Plan, State};
 use payfleet_core::kinds::{Advance, Policy};
 use payfleet_core::{Classify, OutcomeClass};
+use payfleet_process::current_trace;
 use payfleet_providers::{Client, Clients};
 use payfleet_queue::Outcome;
 use payfleet_store::{Claim, ClaimRequest, Claimed, IDEMPOTENCY_CONFLICT, JobRef, Next, Store, StoreError};
@@ -101,7 +102,7 @@ impl Executor {
         let request = ClaimRequest {
             id: advance.operation_id,
             first: advance.request.as_ref(),
-            job: JobRef { id: job.envelope.id, worker: self.worker.to_string() },
+            job: JobRef { id: job.envelope.id, worker: self.worker.to_string(), trace: current_trace() },
             redrive: job.envelope.origin == Origin::Redrive,
         };
         let claimed = match self.store.claim(&request).await? {

@@ -2,16 +2,17 @@
 //! for a newer one, untouched.
 
 mod confirm;
+mod notify;
 mod reconcile;
 mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use payfleet_core::Classify;
 use payfleet_core::backoff::Backoff;
 use payfleet_core::job::{Failure, Job};
 use payfleet_core::kinds::JobKind;
+use payfleet_core::{Classify, Clock};
 use payfleet_process::continue_trace;
 use payfleet_providers::Clients;
 use payfleet_queue::Outcome;
@@ -21,6 +22,8 @@ use tracing::Instrument;
 
 use crate::executor::Executor;
 use crate::jobs::PAYLOAD_VERSION;
+
+pub(crate) use notify::Callbacks;
 
 /// How long a job of an unknown kind or version is left to other workers.
 const NOT_OURS: Duration = Duration::from_secs(30);
@@ -32,18 +35,22 @@ pub struct Handlers {
     store: Store,
     clients: Arc<Clients>,
     confirm_interval: Option<Duration>,
+    callbacks: Arc<Callbacks>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Handlers {
     /// The handlers of one worker.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         executor: Executor,
         store: Store,
         clients: Arc<Clients>,
         confirm_interval: Option<Duration>,
+        callbacks: Callbacks,
+        clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { executor, store, clients, confirm_interval }
+        Self { executor, store, clients, confirm_interval, callbacks: Arc::new(callbacks), clock }
     }
 
     /// Runs one job to its outcome, inside a span that continues the trace it came with.
@@ -94,6 +101,10 @@ impl Handlers {
             },
             JobKind::Reconcile => match payload(job) {
                 Ok(reconcile) => ended(job, self.reconcile(job, reconcile).await),
+                Err(outcome) => outcome,
+            },
+            JobKind::Notify => match payload(job) {
+                Ok(notify) => ended(job, self.notify(job, notify).await),
                 Err(outcome) => outcome,
             },
         }
