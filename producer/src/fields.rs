@@ -217,6 +217,16 @@ impl Fields {
         flag
     }
 
+    /// A whole number of seconds within bounds.
+    pub(crate) fn seconds(&mut self, name: &str, least: u32, most: u32) -> Option<u32> {
+        let value = self.take_required(name)?;
+        let number = serde_json::from_str(value.get()).ok().filter(|number| (least..=most).contains(number));
+        if number.is_none() {
+            self.refuse(name, format_args!("must be a whole JSON number from {least} to {most}"));
+        }
+        number
+    }
+
     /// A JSON number within bounds, read digit for digit.
     pub(crate) fn number(&mut self, name: &str, least: Decimal, most: Decimal) -> Option<Decimal> {
         let value = self.take_required(name)?;

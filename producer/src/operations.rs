@@ -4,6 +4,7 @@
 //! Ids are derived from tenant, endpoint and `Idempotency-Key`, so a repetition is answered alike
 //! whatever Redis remembers. Postgres is never written, and never needed for a 2xx to a `POST`.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use payfleet_core::job::{Dedupe, NewJob, Origin};
+use payfleet_core::kinds::lifecycle::Event;
 use payfleet_core::kinds::{Advance, NewOperation, OperationKind, Request};
 use payfleet_core::{AccountId, JobId, OperationId};
 use payfleet_process::current_trace;
@@ -76,6 +78,48 @@ pub(crate) async fn accept(
     }
 }
 
+/// Hands a client's wish about an operation over to whoever advances it. Whether it comes in time is
+/// for the worker to find out: 202 says that it was heard.
+pub(crate) async fn wish(
+    state: &AppState,
+    caller: Caller,
+    kind: OperationKind,
+    id: Result<Path<String>, PathRejection>,
+    event: Event,
+) -> Result<Response, Problem> {
+    let id = id.ok().and_then(|Path(id)| id.parse::<OperationId>().ok()).ok_or_else(no_such)?;
+    // What is not the caller's, or is of another kind, does not exist.
+    show(state, &caller, &[kind], Ok(Path(id.to_string()))).await?;
+    let internal = || Problem::new(Kind::Internal, "Nothing was accepted. Tell us about it.");
+    let job_kind = kind.job_kind();
+    let advance = Advance { operation_id: id, request: None, event: Some(event.clone()) };
+    let job = NewJob {
+        id: JobId::named(event.name(), &[id.as_uuid().as_bytes()]),
+        kind: job_kind.as_str().to_owned(),
+        queue: job_kind.queue().map_err(|error| internal().because(error))?,
+        tenant: caller.tenant,
+        payload: to_raw_value(&advance).map_err(|error| internal().because(error))?,
+        payload_version: PAYLOAD_VERSION,
+        facts: BTreeMap::from([("operation_id".to_owned(), id.to_string())]),
+        dedupe: None,
+        lane: None,
+        priority: 0,
+        delay_ms: 0,
+        deadline: None,
+        max_attempts: job_kind.policy().max_attempts,
+        trace: current_trace(),
+        origin: Origin::Api,
+        parent: None,
+    };
+    let enqueued = state.queue().enqueue(&[job]).await.map_err(|error| queue_problem(&error))?;
+    match enqueued.first() {
+        Some(Enqueued::Created(job) | Enqueued::Existing(job) | Enqueued::Conflict(job)) => {
+            Ok(accepted(kind.endpoint(), id, *job, false))
+        }
+        None => Err(internal().because("the queue answered nothing for the job")),
+    }
+}
+
 /// The job that brings a new operation to a worker.
 fn first_job(new: NewOperation) -> Result<NewJob, Problem> {
     let internal = || Problem::new(Kind::Internal, "Nothing was accepted. Tell us about it.");
@@ -90,7 +134,7 @@ fn first_job(new: NewOperation) -> Result<NewJob, Problem> {
     ];
     let dedupe = Dedupe { key: operation.to_string(), body_hash: new.request.hash() };
     let tenant = new.tenant.clone();
-    let advance = Advance { operation_id: operation, request: Some(new) };
+    let advance = Advance { operation_id: operation, request: Some(new), event: None };
     Ok(NewJob {
         id: JobId::first_of(operation),
         kind: kind.as_str().to_owned(),

@@ -13,7 +13,7 @@ use payfleet_core::kinds::payout::{Destination, Payout};
 use payfleet_core::provider::{Action, CallOutcome, Effect, Provider, Report};
 use payfleet_core::{Clock, Money, OperationId, OutcomeClass, ProviderKey, TenantId, Timestamp};
 use payfleet_providers::sandbox::{self, Options, Sandbox};
-use payfleet_providers::{Client, Clients, Reply, heleket, stripe, tatum, trovotech};
+use payfleet_providers::{Client, Clients, Configs, Reply, heleket, stripe, tatum, trovotech};
 use serde_json::Value;
 
 /// Where the tests' time begins: a whole second.
@@ -189,8 +189,13 @@ pub(crate) fn clients_that_wait(
     heleket.payment_key = Some("sandbox-payment-key".into());
     change(&mut heleket);
     let trovotech = trovotech::Config { timeout, ..trovotech_config(url) };
-    let clients = Clients::new(Some(heleket), Some(trovotech), None).unwrap();
-    clients.with_tatum(tatum::Config { timeout, ..tatum_config(url, "sandbox-api-key") }).unwrap()
+    let configs = Configs {
+        heleket: Some(heleket),
+        trovotech: Some(trovotech),
+        tatum: Some(tatum::Config { timeout, ..tatum_config(url, "sandbox-api-key") }),
+        stripe: None,
+    };
+    Clients::new(configs).unwrap()
 }
 
 fn tatum_config(url: &str, api_key: &str) -> tatum::Config {

@@ -2,7 +2,7 @@
 
 use payfleet_core::provider::{Provider, UNAUTHORIZED};
 use payfleet_core::{Classify, OutcomeClass};
-use payfleet_providers::Clients;
+use payfleet_providers::{Clients, Configs};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, clients, failed, key, payout};
@@ -132,7 +132,7 @@ fn a_private_address_is_refused_unless_a_sandbox_is_asked_for() {
         let url = "https://169.254.169.254".to_owned();
         payfleet_providers::heleket::Config::new(url, "m".to_owned(), "canary-key".into())
     };
-    let error = Clients::new(Some(config()), None, None).unwrap_err();
+    let error = Clients::new(Configs { heleket: Some(config()), ..Configs::default() }).unwrap_err();
     assert!(error.to_string().contains("HELEKET_PROJECT_URL"), "{error}");
     assert!(!format!("{:?}", config()).contains("canary"));
 }

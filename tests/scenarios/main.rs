@@ -6,6 +6,7 @@ mod distributions;
 mod doubt;
 mod happy;
 mod notify;
+mod orders;
 mod outages;
 mod rebuild;
 mod reconciliation;

@@ -38,8 +38,7 @@ async fn a_run_over_records_that_agree_finds_nothing_and_says_so() {
 async fn a_payout_that_only_the_provider_knows_is_found() {
     let mut world = World::start().await;
     world.strangers = 1;
-    let client =
-        payfleet_providers::Clients::new(Some(world.providers.heleket_config()), None, None).unwrap();
+    let client = payfleet_providers::Clients::new(world.providers.configs()).unwrap();
     let stranger = payfleet_tests::store::payout("not ours");
     let key = payfleet_core::ProviderKey::derive(
         Provider::Heleket,

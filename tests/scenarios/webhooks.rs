@@ -10,7 +10,11 @@ async fn a_signed_webhook_of_each_provider_is_stored_with_what_became_of_it() {
     world.api.mint("mint-1", "bus-1", "12.5").await.accepted();
     let event = json!({"type": "payout.paid", "data": {"object": {"id": "po_1", "object": "payout"}}});
     world.providers.emit(&world.providers.stripe, event).await;
-    world.providers.emit(&world.providers.tatum, json!({"subscriptionType": "ADDRESS_EVENT"})).await;
+    let transfer = json!({
+        "subscriptionType": "ADDRESS_EVENT", "chain": "tron-mainnet", "address": "TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm",
+        "amount": "5", "asset": "TRON", "type": "native", "txId": "ab", "blockNumber": 7,
+    });
+    world.providers.emit(&world.providers.tatum, transfer).await;
     world.run_until_idle().await;
     let counts = world.store.webhook_counts().await.unwrap();
     let count = |provider: &str, status: &str| {

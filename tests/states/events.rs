@@ -15,7 +15,7 @@ const ANOTHER: i32 = 2;
 pub(crate) const PROVIDER_REF: &str = "ref-1";
 
 /// The events in the order of a payment's life.
-pub(crate) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 14] = [
     "intent_opened",
     "refused",
     "called",
@@ -26,6 +26,10 @@ pub(crate) const NAMES: [&str; 10] = [
     "hinted",
     "divided",
     "gathered",
+    "deposited",
+    "expired",
+    "cancelled",
+    "confirmed_by_hand",
 ];
 
 /// Which of the events of one name it is.
@@ -70,6 +74,17 @@ fn cases(name: &str, kind: OperationKind) -> Vec<Case> {
             case(gathered(1, 1), "one was paid, one failed"),
             case(gathered(0, 2), "none was paid"),
         ],
+        "deposited" => vec![
+            case(deposited("1"), "less than is missing"),
+            case(deposited("15.5"), "what is asked"),
+            case(deposited("20"), "more than is asked"),
+        ],
+        "expired" => vec![case(Event::Expired, "")],
+        "cancelled" => vec![case(Event::Cancelled { by: "client".to_owned() }, "")],
+        "confirmed_by_hand" => {
+            let (author, reason) = ("operator".to_owned(), "paid elsewhere".to_owned());
+            vec![case(Event::ConfirmedByHand { author, reason }, "")]
+        }
         "hinted" => of_report(kind, |report| Event::Hinted { report }),
         _ => panic!("no event is called {name}"),
     }
@@ -86,8 +101,17 @@ const _: fn(&Event) = |event| match event {
     | Event::Polled { .. }
     | Event::Hinted { .. }
     | Event::Divided { .. }
-    | Event::Gathered { .. } => (),
+    | Event::Gathered { .. }
+    | Event::Deposited { .. }
+    | Event::Expired
+    | Event::Cancelled { .. }
+    | Event::ConfirmedByHand { .. } => (),
 };
+
+fn deposited(amount: &str) -> Event {
+    let money = Money::parse_positive(amount, "USDT".parse().unwrap()).unwrap();
+    Event::Deposited { transaction: "tx-1".to_owned(), money }
+}
 
 fn gathered(settled: u32, failed: u32) -> Event {
     let moved = Money::new(settled.into(), "USDT".parse().unwrap()).unwrap();
@@ -145,6 +169,7 @@ fn reports(kind: OperationKind) -> Vec<(&'static str, Report)> {
         OperationKind::Mint => "another wallet than asked",
         OperationKind::Distribution => "another amount than asked",
         OperationKind::Wallet
+        | OperationKind::Order
         | OperationKind::Telemetry
         | OperationKind::Account
         | OperationKind::AccountLink

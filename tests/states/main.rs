@@ -77,15 +77,22 @@ fn every_state_is_some_kinds_and_only_what_is_compared_or_returned_is_not_everyo
 }
 
 #[test]
-fn nothing_but_a_return_leaves_a_final_state_and_some_edge_leaves_every_other() {
+fn nothing_but_a_return_or_a_persons_word_leaves_a_final_state_and_some_edge_leaves_every_other() {
     for kind in OperationKind::ALL {
         let edges = pairs::edges(&pairs::all(kind));
         for state in pairs::states_of(kind) {
-            let leaves = edges.keys().any(|(from, to)| *from == state.name() && *to != "returned");
+            let leaves = edges
+                .keys()
+                .any(|(from, to)| *from == state.name() && *to != "returned" && !is_by_hand(from, to));
             let may_stay = matches!(state, State::Quarantined { .. }) || state.is_final();
             assert_eq!(leaves, !may_stay, "{kind:?} {}", state.name());
         }
     }
+}
+
+/// An order that has ended can be confirmed by hand: a person knows more.
+fn is_by_hand(from: &str, to: &str) -> bool {
+    (from, to) == ("failed", "settled")
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use payfleet_core::Money;
+use payfleet_core::address::Network;
 use payfleet_core::ids::{AccountId, OperationId, TenantId};
 use payfleet_core::kinds::account::{Account, AccountLink};
 use payfleet_core::kinds::collect::{
@@ -11,6 +12,7 @@ use payfleet_core::kinds::collect::{
 use payfleet_core::kinds::distribution::{Distribution, Splitter};
 use payfleet_core::kinds::lifecycle::{Operation, Outcome, Plan, State};
 use payfleet_core::kinds::mint::{AssetMetadata, AssetType, Percent, Share};
+use payfleet_core::kinds::order::Order;
 use payfleet_core::kinds::payout::{Destination, Payout, Speed};
 use payfleet_core::kinds::telemetry::Telemetry;
 use payfleet_core::kinds::transfer::Transfer;
@@ -64,9 +66,12 @@ pub(crate) fn states() -> Vec<State> {
         State::Requested => Some(State::Submitting { intent: OPEN }),
         State::Submitting { .. } => Some(State::Retrying { intent: OPEN }),
         State::Retrying { .. } => Some(State::InDoubt { intent: OPEN }),
-        State::InDoubt { .. } => {
-            Some(State::Accepted { provider_ref: provider_ref(), tx_hash: None, facts: BTreeMap::new() })
-        }
+        State::InDoubt { .. } => Some(State::Accepted {
+            provider_ref: provider_ref(),
+            tx_hash: None,
+            facts: BTreeMap::new(),
+            received: None,
+        }),
         State::Accepted { .. } => {
             Some(State::Quarantined { provider_ref: provider_ref(), difference: "amount".to_owned() })
         }
@@ -94,6 +99,8 @@ pub(crate) fn plan(kind: OperationKind, state: &State) -> &'static str {
         Plan::Confirm => "ask the provider until it says something final",
         Plan::Divide => "turn it into payouts, one a holder",
         Plan::Gather => "see whether all its payouts have ended",
+        Plan::Allot => "derive an address for it",
+        Plan::Await { .. } => "wait for what comes in, until its time is over",
         Plan::Wait { .. } => "wait until what it builds on has come far enough",
         Plan::Refuse { .. } => "our own rules forbid it: fail",
         Plan::Park { .. } => "park: only a person can go on",
@@ -160,7 +167,7 @@ fn operation(kind: OperationKind, state: State) -> Operation {
             facts: BTreeMap::new(),
         },
     });
-    Operation { id, tenant, account: AccountId::default(), request, subject, state }
+    Operation { id, tenant, account: AccountId::default(), request, address: None, subject, state }
 }
 
 /// What every operation here builds on.
@@ -181,6 +188,12 @@ fn request(kind: OperationKind) -> Request {
             period: "2026-05".to_owned(),
             money,
             by: Splitter::Us { holders: Vec::new(), minimum: None },
+        }),
+        OperationKind::Order => Request::Order(Order {
+            money,
+            network: Network::Tron,
+            lifetime_s: Order::LIFETIME_S,
+            reference: None,
         }),
         OperationKind::Transfer => Request::Transfer(Transfer { money, account: subject(), group: None }),
         OperationKind::Wallet => Request::Wallet(Wallet {

@@ -38,6 +38,9 @@ enum Command {
     /// Dead letters: jobs that will not be tried again by themselves
     #[command(subcommand)]
     Dlq(commands::dlq::Command),
+    /// What only a person can say of an incoming payment
+    #[command(subcommand)]
+    Orders(commands::orders::Command),
     /// Recomputes every operation and the ledger from what happened, and names what differs
     Audit(commands::audit::Options),
     /// Makes the jobs that Postgres says should exist, after Redis has lost its data
@@ -57,6 +60,7 @@ async fn main() -> ExitCode {
         Command::Dev(options) => dev::run(options).await,
         Command::Migrate(options) => commands::migrate::run(&options).await,
         Command::Dlq(command) => commands::dlq::run(command).await,
+        Command::Orders(command) => commands::orders::run(command).await,
         Command::Audit(options) => match commands::audit::run(&options).await {
             Ok(status) => return status,
             Err(error) => Err(error),

@@ -73,6 +73,15 @@ impl Network {
         }
     }
 
+    /// The address without what is only a checksum: two that are the same place have the same key.
+    #[must_use]
+    pub fn key_of(self, address: &str) -> String {
+        match self {
+            Self::Eth | Self::Bsc | Self::Polygon => address.to_ascii_lowercase(),
+            Self::Tron | Self::Btc | Self::Bantu => address.to_owned(),
+        }
+    }
+
     /// What an address here looks like, for error messages.
     #[must_use]
     pub const fn address_form(self) -> &'static str {

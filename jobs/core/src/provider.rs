@@ -97,6 +97,8 @@ pub enum Action {
     Refund,
     /// Split a revenue.
     Distribution,
+    /// Have an address watched.
+    Watch,
 }
 
 impl Action {
@@ -120,6 +122,7 @@ impl Action {
             Self::PaymentCancel => "payment_cancel",
             Self::Refund => "refund",
             Self::Distribution => "distribution",
+            Self::Watch => "watch",
         }
     }
 }

@@ -9,7 +9,7 @@ pub use crate::egress::ConfigError;
 pub use crate::failure::ProviderError;
 use crate::gate::{Call, Door};
 use crate::published::Service;
-use crate::{heleket, stripe, trovotech};
+use crate::{heleket, stripe, tatum, trovotech};
 
 /// A client of one provider.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub enum Client {
     TrovoTech(trovotech::Client),
     /// See [`stripe::Client`].
     Stripe(stripe::Client),
+    /// See [`tatum::Client`].
+    Tatum(tatum::Client),
 }
 
 /// How one call of an effect ended.
@@ -54,6 +56,8 @@ impl Client {
             Self::Heleket(_) => heleket::Client::doubt(action),
             Self::TrovoTech(_) => trovotech::Client::doubt(action),
             Self::Stripe(_) => stripe::Client::doubt(action),
+            // A subscription that exists is found instead of made.
+            Self::Tatum(_) => DoubtPolicy::Repeat,
         }
     }
 
@@ -64,6 +68,7 @@ impl Client {
             Self::Heleket(_) => (Service::Heleket, None),
             Self::TrovoTech(_) => (Service::TrovoTech, None),
             Self::Stripe(_) => (Service::Stripe, Some(stripe::class_of(action))),
+            Self::Tatum(_) => (Service::Tatum, None),
         };
         Door { service, class, call: Call::Effect }
     }
@@ -74,6 +79,7 @@ impl Client {
             Self::Heleket(client) => client.call(effect, key).await,
             Self::TrovoTech(client) => client.call(effect, key).await,
             Self::Stripe(client) => client.call(effect, key).await,
+            Self::Tatum(client) => client.call(effect).await,
         }
     }
 
@@ -84,6 +90,7 @@ impl Client {
             Self::Heleket(client) => client.look_up(effect, key).await,
             Self::TrovoTech(_) => trovotech::Client::look_up(),
             Self::Stripe(client) => client.look_up(effect, key, opened).await,
+            Self::Tatum(_) => Finding::StillUnknown { reason: not_offered().to_string() },
         }
     }
 
@@ -101,6 +108,8 @@ impl Client {
             Self::Heleket(client) => client.poll(provider_ref).await,
             Self::TrovoTech(client) => client.poll(provider_ref, tx_hash).await,
             Self::Stripe(client) => client.poll(effect, provider_ref).await,
+            // What comes in is asked of the chain, not of the provider.
+            Self::Tatum(_) => Err(not_offered()),
         }
     }
 
@@ -113,6 +122,8 @@ impl Client {
             Self::Heleket(client) => client.list(from, to).await,
             Self::TrovoTech(client) => client.list(from, to).await,
             Self::Stripe(client) => client.list(from, to).await,
+            // It lists no effects of ours.
+            Self::Tatum(_) => Ok(Vec::new()),
         }
     }
 
@@ -123,6 +134,7 @@ impl Client {
             Self::Heleket(_) => heleket::Client::reference(key),
             Self::TrovoTech(_) => trovotech::Client::reference(key),
             Self::Stripe(_) => stripe::Client::reference(key),
+            Self::Tatum(_) => key.as_str().to_owned(),
         }
     }
 }

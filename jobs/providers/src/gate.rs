@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use payfleet_core::OutcomeClass;
+use tokio::time::Instant;
 
 pub use crate::failure::Call;
 use crate::failure::ProviderError;
@@ -96,7 +97,13 @@ pub trait Pass: Debug + Send {
 struct Passage {
     held: Option<Box<dyn Pass>>,
     refused: Option<NotNow>,
+    /// A request of it has left.
+    begun: bool,
 }
+
+/// How long a later request of a call waits for its leave. To give the call up instead would send its
+/// first request again and again, and never come to the second.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 tokio::task_local! {
     static PASSAGE: Mutex<Passage>;
@@ -106,7 +113,7 @@ tokio::task_local! {
 /// begun, such as those with an intent to save, unless they may leave. Beside the call's own end it
 /// says whether the gate has kept back a request of it.
 pub async fn through<T>(pass: Option<Box<dyn Pass>>, call: impl Future<Output = T>) -> (T, Option<NotNow>) {
-    let passage = Mutex::new(Passage { held: pass, refused: None });
+    let passage = Mutex::new(Passage { held: pass, refused: None, begun: false });
     let call = async {
         let ended = call.await;
         (ended, PASSAGE.with(|passage| locked(passage).refused.take()))
@@ -132,10 +139,24 @@ async fn fresh(gate: &dyn Gate, door: Door) -> Result<Box<dyn Pass>, NotNow> {
     let held = PASSAGE.try_with(|passage| locked(passage).held.take()).ok().flatten();
     let pass = match held.filter(|pass| pass.door() == door) {
         Some(pass) => pass,
-        None => gate.enter(door).await?,
+        None => enter(gate, door).await?,
     };
+    let _ = PASSAGE.try_with(|passage| locked(passage).begun = true);
     // Once: where even that takes long, the way to the limits is as slow as it is.
     if pass.is_fresh() { Ok(pass) } else { pass.renewed().await }
+}
+
+async fn enter(gate: &dyn Gate, door: Door) -> Result<Box<dyn Pass>, NotNow> {
+    let begun = PASSAGE.try_with(|passage| locked(passage).begun).unwrap_or(false);
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match gate.enter(door).await {
+            Err(not_now) if begun && Instant::now() + not_now.wait <= until => {
+                tokio::time::sleep(not_now.wait).await;
+            }
+            entered => return entered,
+        }
+    }
 }
 
 fn locked(passage: &Mutex<Passage>) -> MutexGuard<'_, Passage> {

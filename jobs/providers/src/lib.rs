@@ -41,4 +41,4 @@ pub mod webhook;
 #[cfg(feature = "client")]
 pub use client::{Client, ConfigError, ProviderError, Reply};
 #[cfg(feature = "client")]
-pub use registry::Clients;
+pub use registry::{Clients, Configs};

@@ -8,13 +8,26 @@ use crate::client::{Client, ConfigError};
 use crate::gate::Gate;
 use crate::{heleket, stripe, tatum, trovotech};
 
+/// How to reach each provider that is configured.
+#[derive(Clone, Debug, Default)]
+pub struct Configs {
+    /// Heleket, if it may be called.
+    pub heleket: Option<heleket::Config>,
+    /// TrovoTech, if it may be called.
+    pub trovotech: Option<trovotech::Config>,
+    /// Stripe, if it may be called.
+    pub stripe: Option<stripe::Config>,
+    /// Tatum, if it may be called.
+    pub tatum: Option<tatum::Config>,
+}
+
 /// The clients of the configured providers. Made once, shared by all handlers.
 #[derive(Debug)]
 pub struct Clients {
     heleket: Option<Client>,
     trovotech: Option<Client>,
-    tatum: Option<tatum::Client>,
     stripe: Option<Client>,
+    tatum: Option<Client>,
 }
 
 impl Clients {
@@ -22,32 +35,20 @@ impl Clients {
     ///
     /// # Errors
     /// [`ConfigError`], which names the setting.
-    pub fn new(
-        heleket: Option<heleket::Config>,
-        trovotech: Option<trovotech::Config>,
-        stripe: Option<&stripe::Config>,
-    ) -> Result<Self, ConfigError> {
+    pub fn new(configs: Configs) -> Result<Self, ConfigError> {
+        let Configs { heleket, trovotech, stripe, tatum } = configs;
         Ok(Self {
             heleket: heleket.map(heleket::Client::new).transpose()?.map(Client::Heleket),
             trovotech: trovotech.map(trovotech::Client::new).transpose()?.map(Client::TrovoTech),
-            tatum: None,
-            stripe: stripe.map(stripe::Client::new).transpose()?.map(Client::Stripe),
+            stripe: stripe.as_ref().map(stripe::Client::new).transpose()?.map(Client::Stripe),
+            tatum: tatum.map(tatum::Client::new).transpose()?.map(Client::Tatum),
         })
     }
 
-    /// With Tatum, which has no effects: it watches, tells and broadcasts.
-    ///
-    /// # Errors
-    /// [`ConfigError`], which names the setting.
-    pub fn with_tatum(mut self, config: tatum::Config) -> Result<Self, ConfigError> {
-        self.tatum = Some(tatum::Client::new(config)?);
-        Ok(self)
-    }
-
-    /// Tatum's client, where it is configured.
+    /// Tatum's client, for what only Tatum offers.
     #[must_use]
     pub fn tatum(&self) -> Option<&tatum::Client> {
-        self.tatum.as_ref()
+        if let Some(Client::Tatum(client)) = &self.tatum { Some(client) } else { None }
     }
 
     /// Heleket's client, for what only Heleket offers.
@@ -77,7 +78,7 @@ impl Clients {
         if let Some(Client::TrovoTech(client)) = &mut self.trovotech {
             client.behind(gate);
         }
-        if let Some(client) = &mut self.tatum {
+        if let Some(Client::Tatum(client)) = &mut self.tatum {
             client.behind(gate);
         }
         if let Some(Client::Stripe(client)) = &mut self.stripe {
@@ -86,15 +87,14 @@ impl Clients {
         self
     }
 
-    /// The client of `provider`, where one is configured and there is anything to call.
+    /// The client of `provider`, where one is configured.
     #[must_use]
     pub fn of(&self, provider: Provider) -> Option<&Client> {
         match provider {
             Provider::Heleket => self.heleket.as_ref(),
             Provider::TrovoTech => self.trovotech.as_ref(),
             Provider::Stripe => self.stripe.as_ref(),
-            // It has no effects: what comes in there is somebody else's doing.
-            Provider::Tatum => None,
+            Provider::Tatum => self.tatum.as_ref(),
         }
     }
 }

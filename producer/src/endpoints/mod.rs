@@ -5,6 +5,7 @@ mod events;
 mod health;
 mod mints;
 mod operations;
+mod orders;
 mod payouts;
 mod statistics;
 mod telemetry;
@@ -38,6 +39,9 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(mints::create))
         .routes(routes!(wallets::create))
         .routes(routes!(distributions::create))
+        .routes(routes!(orders::create))
+        .routes(routes!(orders::cancel))
+        .routes(routes!(payouts::cancel))
         .routes(routes!(telemetry::create))
         .routes(routes!(operations::list))
         .routes(routes!(operations::export))

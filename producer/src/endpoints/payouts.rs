@@ -1,11 +1,13 @@
 //! `POST /v1/payouts` asks for one payment in crypto.
 
-use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::response::Response;
 use payfleet_core::Asset;
 use payfleet_core::address::Network;
-use payfleet_core::kinds::Request;
+use payfleet_core::kinds::lifecycle::Event;
 use payfleet_core::kinds::payout::{Destination, Payout};
+use payfleet_core::kinds::{OperationKind, Request};
 use utoipa::ToSchema;
 
 use crate::auth::Caller;
@@ -57,6 +59,21 @@ pub(crate) async fn create(
     let payout = read(&mut fields);
     let payout = fields.finish(payout)?;
     operations::accept(&state, caller, key, Request::Payout(payout)).await
+}
+
+/// Cancels a payout
+///
+/// It ends a payout that nothing was sent for yet. Afterwards it comes too late, and changes nothing.
+#[utoipa::path(post, path = "/v1/payouts/{id}/cancel", operation_id = "cancel_payout", tag = "operations",
+    params(("id" = String, Path, format = "uuid", description = "The operation_id of the payout.")),
+    responses((status = 202, body = Accepted)))]
+pub(crate) async fn cancel(
+    State(state): State<AppState>,
+    caller: Caller,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let event = Event::Cancelled { by: "client".to_owned() };
+    operations::wish(&state, caller, OperationKind::Payout, id, event).await
 }
 
 /// Reads every field before it gives up, so that all mistakes are reported together.

@@ -120,6 +120,16 @@ impl World {
             .expect("the inbox")
     }
 
+    /// Makes an operation older, and due.
+    pub async fn age(&self, id: payfleet_core::OperationId, seconds: i32) {
+        let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
+        let older = "UPDATE operations SET created_at = created_at - make_interval(secs => $2),
+                     next_wake_at = now() WHERE id = $1";
+        let done =
+            sqlx::query(older).bind(id.as_uuid()).bind(f64::from(seconds)).execute(&mut connection).await;
+        assert_eq!(done.expect("Postgres").rows_affected(), 1);
+    }
+
     /// Asserts that an operation ended in `state`.
     pub async fn assert_state(&self, id: payfleet_core::OperationId, state: &str) {
         let view = self.store.operation(id).await.expect("Postgres").expect("the operation");

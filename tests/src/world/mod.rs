@@ -205,9 +205,8 @@ impl World {
             shutdown_grace: Duration::from_secs(20),
             reconcile_every: None,
             confirm_interval: Some(Duration::from_millis(100)),
-            heleket: Some(self.providers.heleket_config()),
-            trovotech: Some(self.providers.trovotech_config()),
-            stripe: Some(self.providers.stripe_config()),
+            providers: self.providers.configs(),
+            finality: payfleet_worker::Finality { eth: 3, btc: 2, polygon: 3, tron: 3 },
             limits: self.setup.limits.clone(),
             breaker: self.setup.breaker,
             receivers: self.setup.receivers.clone(),
@@ -238,6 +237,11 @@ impl World {
             String::from_utf8_lossy(&output.stderr)
         );
         printed
+    }
+
+    /// Moves a chain of Tatum's sandbox: `pay`, `mine`, `reorganise`, `finalise`.
+    pub async fn chain(&self, chain: &str, verb: &str, body: &serde_json::Value) -> serde_json::Value {
+        self.providers.chain(chain, verb, body).await
     }
 
     /// Waits until no operation is live, every queue is empty, the dead are archived, and the
@@ -289,8 +293,9 @@ impl World {
         let Ok(counts) = self.store.operation_counts().await else {
             return Some("Postgres is away".to_owned());
         };
-        let live =
-            |state: &str| !matches!(state, "settled" | "failed" | "quarantined" | "in_doubt" | "retrying");
+        let live = |state: &str| {
+            !matches!(state, "settled" | "failed" | "returned" | "quarantined" | "in_doubt" | "retrying")
+        };
         counts.into_iter().find(|one| live(&one.state)).map(|one| format!("operations {one:?}"))
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use payfleet_process::SystemClock;
 use payfleet_providers::sandbox::{self, Options, Sandbox};
 use payfleet_providers::webhook::Secrets;
-use payfleet_providers::{heleket, stripe, trovotech};
+use payfleet_providers::{Configs, heleket, stripe, tatum, trovotech};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -16,6 +16,9 @@ const API_KEY: &str = "sandbox-api-key";
 const MERCHANT: &str = "sandbox-merchant";
 /// So often that no test waits for a limit it is not about.
 const ENOUGH: &str = "all=10000/s";
+
+/// BIP 32's second test vector: nobody's money.
+const XPUB: &str = "xpub69H7F5d8KSRgmmdJg2KhpAK8SR3DjMwAdkxj3ZuxV27CprR9LgpeyGmXUbC6wb7ERfvrnKZjXoUmmDznezpbZb7ap6r1D3tgFxHmwMkQTPH";
 
 /// The sandboxes, each with its record in a folder that goes with them.
 pub struct Providers {
@@ -103,6 +106,27 @@ impl Providers {
         config
     }
 
+    /// How a worker reaches Tatum's sandbox.
+    pub fn tatum_config(&self) -> tatum::Config {
+        let mut config = tatum::Config::new(self.tatum.url(), API_KEY.into());
+        config.allow_private = true;
+        config.timeout = std::time::Duration::from_secs(2);
+        config.webhook_url = Some("https://payfleet.example.com/webhooks/tatum".to_owned());
+        config.xpubs =
+            tatum::Chain::ALL.map(|chain| (chain, tatum::Xpub::parse(XPUB).expect("an xpub"))).into();
+        config
+    }
+
+    /// How a worker reaches all of them.
+    pub fn configs(&self) -> Configs {
+        Configs {
+            heleket: Some(self.heleket_config()),
+            trovotech: Some(self.trovotech_config()),
+            stripe: Some(self.stripe_config()),
+            tatum: Some(self.tatum_config()),
+        }
+    }
+
     /// The same as environment variables, for a worker that is a process.
     pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -116,6 +140,11 @@ impl Providers {
             ("BANTU_EXPANSION_URL", self.trovotech.url()),
             ("STRIPE_BASE_URL", self.stripe.url()),
             ("STRIPE_SECRET_KEY", API_KEY.to_owned()),
+            ("TATUM_BASE_URL", self.tatum.url()),
+            ("TATUM_API_KEY", API_KEY.to_owned()),
+            ("TATUM_WEBHOOK_URL", "https://payfleet.example.com/webhooks/tatum".to_owned()),
+            ("TATUM_XPUB_TRON", XPUB.to_owned()),
+            ("CONFIRMATIONS_TRON", "3".to_owned()),
             ("HELEKET_LIMITS", ENOUGH.to_owned()),
             ("TROVOTECH_LIMITS", ENOUGH.to_owned()),
             ("BANTU_LIMITS", ENOUGH.to_owned()),
@@ -167,6 +196,14 @@ impl Providers {
 
     async fn get(&self, sandbox: &Sandbox, path: &str) -> Value {
         let response = self.http.get(format!("{}{path}", sandbox.url())).send().await.expect("the sandbox");
+        response.json().await.expect("JSON")
+    }
+
+    /// Moves a chain of Tatum's sandbox and returns its answer.
+    pub async fn chain(&self, chain: &str, verb: &str, body: &Value) -> Value {
+        let url = format!("{}/_chain/{chain}/{verb}", self.tatum.url());
+        let response = self.http.post(url).json(body).send().await.expect("the sandbox");
+        assert!(response.status().is_success(), "{verb}: {}", response.status());
         response.json().await.expect("JSON")
     }
 

@@ -1,10 +1,12 @@
 //! What a worker is told by its environment.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use payfleet_core::address::Network;
 use payfleet_core::kinds::JobKind;
 use payfleet_process::Settings;
-use payfleet_providers::{Clients, heleket, stripe, trovotech};
+use payfleet_providers::{Clients, Configs, heleket, stripe, tatum, trovotech};
 use payfleet_queue::limits::BreakerPolicy;
 use payfleet_queue::{Config as QueueConfig, Queue};
 use payfleet_store::check_database_url;
@@ -37,6 +39,15 @@ Environment:
   BANTU_EXPANSION_URL    https://expansion.bantu.network
   STRIPE_SECRET_KEY      sk_test_... or sk_live_...; unset: this worker cannot call Stripe
   STRIPE_BASE_URL        default https://api.stripe.com
+  TATUM_API_KEY          unset: this worker cannot watch addresses
+  TATUM_WEBHOOK_URL      where Tatum sends its webhooks: https://HOST/webhooks/tatum
+  TATUM_XPUB_ETH, TATUM_XPUB_BTC, TATUM_XPUB_POLYGON, TATUM_XPUB_TRON
+                         extended public keys that deposit addresses are derived from; orders on a
+                         chain need its key
+  TATUM_TESTNET          true: the key is for the test networks; default false
+  TATUM_BASE_URL         default https://api.tatum.io
+  CONFIRMATIONS_ETH, CONFIRMATIONS_BTC, CONFIRMATIONS_POLYGON, CONFIRMATIONS_TRON
+                         blocks after which a deposit is final; default 65, 3, 128, 20
   HELEKET_LIMITS, TROVOTECH_LIMITS, BANTU_LIMITS, TATUM_LIMITS, STRIPE_LIMITS
                          how often the whole fleet may call: all=25/s,payout-create=10/s (or /10s, /m,
                          /h), of which it uses nine tenths; default: what is published (Tatum 3/s,
@@ -70,12 +81,10 @@ pub struct Config {
     pub reconcile_every: Option<Duration>,
     /// Overrides the interval between two polls.
     pub confirm_interval: Option<Duration>,
-    /// Heleket, if this worker may pay out.
-    pub heleket: Option<heleket::Config>,
-    /// TrovoTech, if this worker may mint.
-    pub trovotech: Option<trovotech::Config>,
-    /// Stripe, if this worker may call it.
-    pub stripe: Option<stripe::Config>,
+    /// The providers that this worker may call.
+    pub providers: Configs,
+    /// After how many blocks a deposit is final.
+    pub finality: Finality,
     /// How often the whole fleet may call each service.
     pub limits: Limits,
     /// When the fleet stops calling a service that does not work.
@@ -117,12 +126,16 @@ impl Config {
             settings.mistake("CONFIRM_INTERVAL_MS", "is 0: give at least 1, or leave it out");
         }
         let allow_private = settings.flag("ALLOW_PRIVATE_HOSTS", false);
-        let heleket = read_heleket(settings, allow_private);
-        let trovotech = read_trovotech(settings, allow_private);
         let receivers = Receivers::read(settings, allow_private);
-        let stripe = read_stripe(settings, allow_private);
-        if let Err(error) = Clients::new(heleket.clone(), trovotech.clone(), stripe.as_ref()) {
-            settings.mistake("HELEKET_PROJECT_URL, TROVOTECH_BASE_URL, STRIPE_BASE_URL", error.to_string());
+        let providers = Configs {
+            heleket: read_heleket(settings, allow_private),
+            trovotech: read_trovotech(settings, allow_private),
+            stripe: read_stripe(settings, allow_private),
+            tatum: read_tatum(settings, allow_private),
+        };
+        if let Err(error) = Clients::new(providers.clone()) {
+            let names = "HELEKET_PROJECT_URL, TROVOTECH_BASE_URL, STRIPE_BASE_URL, TATUM_BASE_URL";
+            settings.mistake(names, error.to_string());
         }
         let mut queue = QueueConfig::new(redis_url?);
         queue.prefix = prefix;
@@ -140,9 +153,8 @@ impl Config {
             shutdown_grace,
             reconcile_every: Some(reconcile_every).filter(|every| !every.is_zero()),
             confirm_interval,
-            heleket,
-            trovotech,
-            stripe,
+            providers,
+            finality: read_finality(settings),
             limits: Limits::read(settings),
             breaker: BreakerPolicy::default(),
             receivers,
@@ -211,5 +223,91 @@ fn read_stripe(settings: &mut Settings, allow_private: bool) -> Option<stripe::C
         config.base_url = base_url;
     }
     config.allow_private = allow_private;
+    Some(config)
+}
+
+/// After how many blocks a deposit is final, the block itself counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finality {
+    /// Ethereum.
+    pub eth: u64,
+    /// Bitcoin.
+    pub btc: u64,
+    /// Polygon.
+    pub polygon: u64,
+    /// TRON.
+    pub tron: u64,
+}
+
+impl Default for Finality {
+    fn default() -> Self {
+        Self { eth: 65, btc: 3, polygon: 128, tron: 20 }
+    }
+}
+
+impl Finality {
+    /// Of `network`.
+    #[must_use]
+    pub const fn of(self, network: Network) -> u64 {
+        match network {
+            Network::Eth | Network::Bsc => self.eth,
+            Network::Btc => self.btc,
+            Network::Polygon => self.polygon,
+            Network::Tron => self.tron,
+            // One close of the ledger.
+            Network::Bantu => 1,
+        }
+    }
+}
+
+fn read_finality(settings: &mut Settings) -> Finality {
+    let default = Finality::default();
+    let mut blocks = |name: &'static str, default: u64| {
+        let blocks = settings.or(name, default);
+        if blocks == 0 {
+            settings.mistake(name, "is 0: a deposit in no block is not final; give at least 1");
+        }
+        blocks
+    };
+    Finality {
+        eth: blocks("CONFIRMATIONS_ETH", default.eth),
+        btc: blocks("CONFIRMATIONS_BTC", default.btc),
+        polygon: blocks("CONFIRMATIONS_POLYGON", default.polygon),
+        tron: blocks("CONFIRMATIONS_TRON", default.tron),
+    }
+}
+
+fn read_tatum(settings: &mut Settings, allow_private: bool) -> Option<tatum::Config> {
+    let api_key = settings.secret("TATUM_API_KEY");
+    let webhook_url = settings.optional::<String>("TATUM_WEBHOOK_URL");
+    let base_url = settings.or("TATUM_BASE_URL", "https://api.tatum.io".to_owned());
+    let is_test = settings.flag("TATUM_TESTNET", false);
+    let names = [
+        ("TATUM_XPUB_ETH", tatum::Chain::Ethereum),
+        ("TATUM_XPUB_BTC", tatum::Chain::Bitcoin),
+        ("TATUM_XPUB_POLYGON", tatum::Chain::Polygon),
+        ("TATUM_XPUB_TRON", tatum::Chain::Tron),
+    ];
+    let mut xpubs = BTreeMap::new();
+    for (name, chain) in names {
+        let Some(text) = settings.optional::<String>(name) else { continue };
+        match tatum::Xpub::parse(&text) {
+            Ok(xpub) => drop(xpubs.insert(chain, xpub)),
+            Err(error) => settings.mistake(name, error.to_string()),
+        }
+    }
+    if api_key.is_none() && (webhook_url.is_some() || !xpubs.is_empty()) {
+        settings.mistake("TATUM_API_KEY", "is not set, but other TATUM_ variables are: set it, or none");
+    }
+    if api_key.is_some() && webhook_url.is_none() {
+        settings.mistake("TATUM_WEBHOOK_URL", "is not set: Tatum could not tell of what comes in");
+    }
+    let mut config = tatum::Config::new(base_url, api_key?);
+    config.webhook_url = webhook_url;
+    config.xpubs = xpubs;
+    config.allow_private = allow_private;
+    if is_test {
+        config.mode = tatum::Mode::Testnet;
+    }
     Some(config)
 }

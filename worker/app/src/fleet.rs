@@ -7,8 +7,8 @@ use apalis::prelude::{Monitor, WorkerBuilder};
 use payfleet_core::kinds::JobKind;
 use payfleet_core::provider::Provider;
 use payfleet_process::{SystemClock, spawn};
-use payfleet_providers::Clients;
 use payfleet_providers::gate::Gate;
+use payfleet_providers::{Clients, Configs};
 use payfleet_queue::admin::{Severity, check_server};
 use payfleet_queue::backend::{BackendOptions, Delivery, RedisBackend};
 use payfleet_queue::{Outcome, Queue};
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::executor::Executor;
 use crate::handlers::{Callbacks, Handlers};
 use crate::weather::Weather;
-use crate::{Config, archiver, rescuer, scheduler, teller};
+use crate::{Config, archiver, chains, rescuer, scheduler, teller};
 
 /// A worker could not start, or could not stop as it should.
 #[derive(Debug, thiserror::Error)]
@@ -54,14 +54,21 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let providers = configured(&config);
     let weather = Weather::new(&queue, &config.limits, config.breaker)?;
     let gate: Arc<dyn Gate> = Arc::new(weather.clone());
-    let clients = Clients::new(config.heleket.clone(), config.trovotech.clone(), config.stripe.as_ref())?;
+    let clients = Clients::new(config.providers.clone())?;
     let clients = Arc::new(clients.behind(&gate));
     let executor =
         Executor::new(store.clone(), clients.clone(), weather, &config.name, config.confirm_interval);
     let clock = Arc::new(SystemClock);
     let callbacks = Callbacks::new(&config.receivers)?;
-    let handlers =
-        Handlers::new(executor, store.clone(), clients, config.confirm_interval, callbacks, clock.clone());
+    let handlers = Handlers::new(
+        executor,
+        store.clone(),
+        clients,
+        config.confirm_interval,
+        callbacks,
+        clock.clone(),
+        config.finality,
+    );
 
     let mut monitor = Monitor::new();
     // A worker that knows no receiver leaves telling them to those that do.
@@ -74,6 +81,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
     let beside = [
         spawn("rescuer", rescuer::run(store.clone(), queue.clone(), stop.clone())),
         spawn("archiver", archiver::run(store.clone(), queue.clone(), queues, stop.clone())),
+        spawn(
+            "chains",
+            chains::run(store.clone(), queue.clone(), clock.clone(), config.confirm_interval, stop.clone()),
+        ),
         spawn("scheduler", scheduler::run(store.clone(), queue.clone(), clock, plan, stop.clone())),
         spawn("teller", teller::run(store.clone(), queue.clone(), config.receivers.clone(), stop.clone())),
     ];
@@ -145,7 +156,15 @@ fn renewal(lease: Duration) -> Duration {
 }
 
 fn configured(config: &Config) -> Vec<Provider> {
-    let heleket = config.heleket.as_ref().map(|_| Provider::Heleket);
-    let trovotech = config.trovotech.as_ref().map(|_| Provider::TrovoTech);
-    heleket.into_iter().chain(trovotech).collect()
+    let Configs { heleket, trovotech, stripe, tatum } = &config.providers;
+    [
+        heleket.as_ref().map(|_| Provider::Heleket),
+        trovotech.as_ref().map(|_| Provider::TrovoTech),
+        stripe.as_ref().map(|_| Provider::Stripe),
+        // It lists no effects of ours.
+        tatum.as_ref().and(None),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

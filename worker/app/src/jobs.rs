@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use payfleet_core::address::Network;
 use payfleet_core::ids::RequestHash;
 use payfleet_core::job::{Dedupe, InvalidQueueName, NewJob, Origin, TraceContext};
-use payfleet_core::kinds::confirm::Confirm;
+use payfleet_core::kinds::confirm::{Confirm, Look};
 use payfleet_core::kinds::notify::Notify;
 use payfleet_core::kinds::reconcile::Reconcile;
 use payfleet_core::kinds::webhook::WebhookEvent;
@@ -48,7 +49,7 @@ pub struct Subject {
 /// # Errors
 /// [`JobError`].
 pub fn advance(subject: &Subject, id: JobId, delay: Duration, origin: Origin) -> Result<NewJob, JobError> {
-    let payload = Advance { operation_id: subject.id, request: None };
+    let payload = Advance { operation_id: subject.id, request: None, event: None };
     let mut job = job(subject.kind.job_kind(), id, &subject.tenant, &payload, origin)?;
     job.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
     job.facts = facts(subject.id);
@@ -91,7 +92,7 @@ pub fn inbox(subject: &Subject, event_key: &str) -> Result<NewJob, JobError> {
 /// [`JobError`].
 pub fn confirm(subject: &Subject, version: i64, delay: Duration) -> Result<NewJob, JobError> {
     let id = JobId::named("confirm", &[subject.id.as_uuid().as_bytes(), &version.to_be_bytes()]);
-    let payload = Confirm { operation_id: subject.id, version };
+    let payload = Look::Operation(Confirm { operation_id: subject.id, version });
     let mut job = job(JobKind::Confirm, id, &subject.tenant, &payload, Origin::FollowUp)?;
     job.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
     job.facts = facts(subject.id);
@@ -117,6 +118,15 @@ pub fn webhook(stored: &UnhandledWebhook) -> Result<NewJob, JobError> {
         ("event_type".to_owned(), stored.event_type.clone()),
     ]);
     Ok(job)
+}
+
+/// The job that looks at a chain for everything that waits on it; one a tick, fleet-wide.
+///
+/// # Errors
+/// [`JobError`].
+pub fn look_at(network: Network, tick: i64) -> Result<NewJob, JobError> {
+    let id = JobId::named("look at", &[network.as_str().as_bytes(), &tick.to_be_bytes()]);
+    job(JobKind::Confirm, id, &TenantId::default(), &Look::Chain { network }, Origin::Schedule)
 }
 
 /// The job that compares a provider's record of a window with ours; one per window, fleet-wide.

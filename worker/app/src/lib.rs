@@ -8,6 +8,7 @@
 //! often it is done.
 
 pub mod archiver;
+pub mod chains;
 pub mod config;
 pub mod executor;
 pub mod fleet;
@@ -20,5 +21,5 @@ pub mod scheduler;
 pub mod teller;
 pub mod weather;
 
-pub use config::Config;
+pub use config::{Config, Finality};
 pub use fleet::{RunError, run};

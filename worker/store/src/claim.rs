@@ -6,6 +6,7 @@ use payfleet_core::kinds::{NewOperation, OperationKind, Standing};
 use payfleet_core::{OperationId, ProviderKey, Timestamp};
 use sqlx::PgConnection;
 
+use crate::deposits::address_of;
 use crate::operation_row::{OperationRow, json, kind, tenant, to_json};
 use crate::record::Next;
 use crate::write::{Cursor, JobRef, apply_event, note, save_operation};
@@ -59,6 +60,8 @@ pub struct Claimed {
     pub version: i64,
     /// The intent that is open, if one is.
     pub intent: Option<OpenIntent>,
+    /// How long ago it was made, in milliseconds by Postgres' clock.
+    pub age_ms: u64,
     /// Somebody hinted that the provider has news.
     pub look_now: bool,
     /// Events came since the inbox was applied; the operation is due at once, by another claim.
@@ -89,6 +92,7 @@ struct LockedRow {
     parked_reason: Option<String>,
     wait_ms: i64,
     unchanged_ms: i64,
+    age_ms: i64,
 }
 
 impl Store {
@@ -112,6 +116,9 @@ async fn claim(connection: &mut PgConnection, request: &ClaimRequest<'_>) -> Res
     }
     let mut operation = Operation::try_from(row.operation)?;
     operation.subject = subject_of(connection, &operation).await?;
+    if operation.request.is_awaited() {
+        operation.address = address_of(connection, operation.id).await?;
+    }
     let held = row.version;
     let mut cursor = Cursor::at(held.saturating_add(1));
     let before = operation.state.clone();
@@ -142,6 +149,7 @@ async fn claim(connection: &mut PgConnection, request: &ClaimRequest<'_>) -> Res
         operation,
         version: cursor.version,
         intent,
+        age_ms: u64::try_from(row.age_ms).unwrap_or(0),
         look_now,
         events_wait,
     })))
@@ -242,7 +250,8 @@ async fn lock(connection: &mut PgConnection, id: OperationId) -> Result<Option<L
     let row = sqlx::query!(
         "/* operation_lock */ SELECT id, tenant, account, request, state_data, request_hash, version, parked_reason,
              COALESCE((EXTRACT(EPOCH FROM not_before - now()) * 1000)::bigint, 0) AS \"wait_ms!\",
-             (EXTRACT(EPOCH FROM now() - updated_at) * 1000)::bigint AS \"unchanged_ms!\"
+             (EXTRACT(EPOCH FROM now() - updated_at) * 1000)::bigint AS \"unchanged_ms!\",
+             (EXTRACT(EPOCH FROM now() - created_at) * 1000)::bigint AS \"age_ms!\"
          FROM operations WHERE id = $1 FOR UPDATE",
         id.as_uuid(),
     )
@@ -261,6 +270,7 @@ async fn lock(connection: &mut PgConnection, id: OperationId) -> Result<Option<L
         parked_reason: row.parked_reason,
         wait_ms: row.wait_ms,
         unchanged_ms: row.unchanged_ms,
+        age_ms: row.age_ms,
     }))
 }
 

@@ -28,6 +28,7 @@ impl TryFrom<OperationRow> for Operation {
             tenant: tenant(&id, row.tenant)?,
             account: AccountId::try_from(row.account).map_err(|error| corrupt("account", &id, &error))?,
             request: json::<Request>("request", &id, row.request)?,
+            address: None,
             subject: None,
             state: json::<State>("state_data", &id, row.state_data)?,
         })

@@ -17,6 +17,8 @@ use serde_json::Value;
 use crate::commands::hash_token::new_token;
 
 const MERCHANT: &str = "dev-merchant";
+/// BIP 32's second test vector: its private key is known to everybody, and the chains are sandboxes.
+const XPUB: &str = "xpub69H7F5d8KSRgmmdJg2KhpAK8SR3DjMwAdkxj3ZuxV27CprR9LgpeyGmXUbC6wb7ERfvrnKZjXoUmmDznezpbZb7ap6r1D3tgFxHmwMkQTPH";
 
 /// One sandbox per provider.
 pub(super) struct Sandboxes {
@@ -116,6 +118,13 @@ impl Sandboxes {
             ("BANTU_EXPANSION_URL", trovotech),
             ("STRIPE_BASE_URL", self.url(Provider::Stripe)),
             ("STRIPE_SECRET_KEY", self.api_key.clone()),
+            ("TATUM_BASE_URL", self.url(Provider::Tatum)),
+            ("TATUM_API_KEY", self.api_key.clone()),
+            ("TATUM_WEBHOOK_URL", "https://payfleet.example.com/webhooks/tatum".to_owned()),
+            ("TATUM_XPUB_ETH", XPUB.to_owned()),
+            ("TATUM_XPUB_BTC", XPUB.to_owned()),
+            ("TATUM_XPUB_POLYGON", XPUB.to_owned()),
+            ("TATUM_XPUB_TRON", XPUB.to_owned()),
             ("ALLOW_PRIVATE_HOSTS", "true".to_owned()),
             // A sandbox takes any number of calls.
             ("HELEKET_LIMITS", "all=1000/s".to_owned()),

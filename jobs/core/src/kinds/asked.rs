@@ -46,6 +46,16 @@ pub trait Asked {
         false
     }
 
+    /// Whether it waits for somebody else's doing: money that is to come in.
+    fn is_awaited(&self) -> bool {
+        self.lifetime_ms() > 0
+    }
+
+    /// How long it waits for that, in milliseconds; 0 where it does not.
+    fn lifetime_ms(&self) -> u64 {
+        0
+    }
+
     /// Whether it is no call of its own but becomes operations that are.
     fn is_divided(&self) -> bool {
         false

@@ -8,6 +8,19 @@ use crate::address::Network;
 
 /// The job's payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Look {
+    /// At one operation.
+    Operation(Confirm),
+    /// At a chain, for everything that waits on it.
+    Chain {
+        /// Which.
+        network: Network,
+    },
+}
+
+/// One operation to be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirm {
     /// Which operation to ask about; everything else is in its row.
     pub operation_id: OperationId,

@@ -11,6 +11,7 @@ pub mod distribution;
 pub mod lifecycle;
 pub mod mint;
 pub mod notify;
+pub mod order;
 pub mod payout;
 pub mod reconcile;
 pub mod telemetry;
@@ -58,11 +59,13 @@ pub enum OperationKind {
     Refund,
     /// A revenue split over the holders of an asset.
     Distribution,
+    /// An incoming payment on a chain.
+    Order,
 }
 
 impl OperationKind {
     /// Every operation kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Payout,
         Self::Transfer,
         Self::Mint,
@@ -76,6 +79,7 @@ impl OperationKind {
         Self::PaymentChange,
         Self::Refund,
         Self::Distribution,
+        Self::Order,
     ];
 
     /// Its frozen name.
@@ -95,6 +99,7 @@ impl OperationKind {
             Self::PaymentChange => "payment_change",
             Self::Refund => "refund",
             Self::Distribution => "distribution",
+            Self::Order => "order",
         }
     }
 
@@ -106,6 +111,7 @@ impl OperationKind {
             Self::Mint => JobKind::Mint,
             Self::Wallet => JobKind::Wallet,
             Self::Distribution => JobKind::Distribution,
+            Self::Order => JobKind::Order,
             Self::Telemetry => JobKind::Telemetry,
             Self::Account | Self::AccountLink => JobKind::Account,
             Self::Customer | Self::PaymentMethod | Self::Payment | Self::PaymentChange | Self::Refund => {
@@ -131,6 +137,7 @@ impl OperationKind {
             Self::PaymentChange => "/v1/payment_changes",
             Self::Refund => "/v1/refunds",
             Self::Distribution => "/v1/distributions",
+            Self::Order => "/v1/orders",
         }
     }
 }
@@ -155,6 +162,8 @@ pub enum JobKind {
     Telemetry,
     /// Advances the splitting of a revenue.
     Distribution,
+    /// Advances an order.
+    Order,
     /// Advances what concerns connected accounts.
     Account,
     /// Advances what concerns incoming card payments.
@@ -189,12 +198,13 @@ pub struct Policy {
 
 impl JobKind {
     /// Every job kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Payout,
         Self::Mint,
         Self::Wallet,
         Self::Telemetry,
         Self::Distribution,
+        Self::Order,
         Self::Account,
         Self::Collect,
         Self::Webhook,
@@ -212,6 +222,7 @@ impl JobKind {
             Self::Wallet => "wallet",
             Self::Telemetry => "telemetry",
             Self::Distribution => "distribution",
+            Self::Order => "order",
             Self::Account => "account",
             Self::Collect => "collect",
             Self::Webhook => "webhook",
@@ -242,7 +253,7 @@ impl JobKind {
         match self {
             Self::Payout | Self::Mint | Self::Wallet | Self::Distribution | Self::Account => money,
             // Somebody waits at a till.
-            Self::Collect => Policy { priority: 0, ..money },
+            Self::Collect | Self::Order => Policy { priority: 0, ..money },
             Self::Telemetry => Policy { priority: 2, ..money },
             Self::Webhook => Policy { max_attempts: 12, priority: 0, ..money },
             Self::Confirm => Policy { max_attempts: 20, ..money },
@@ -305,6 +316,8 @@ pub enum Request {
     Refund(collect::Refund),
     /// See [`distribution::Distribution`].
     Distribution(distribution::Distribution),
+    /// See [`order::Order`].
+    Order(order::Order),
 }
 
 /// The kind's own answers.
@@ -326,6 +339,7 @@ impl std::ops::Deref for Request {
             Self::PaymentChange(asked) => asked,
             Self::Refund(asked) => asked,
             Self::Distribution(asked) => asked,
+            Self::Order(asked) => asked,
         }
     }
 }
@@ -368,6 +382,9 @@ pub struct Advance {
     /// What was asked; on the first job only. Later ones find the row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<NewOperation>,
+    /// What is to be put into its inbox before anything else: a client's wish.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<lifecycle::Event>,
 }
 
 #[cfg(test)]

@@ -71,6 +71,14 @@ impl Money {
         if money.amount.is_zero() { Err(AmountError::NotPositive) } else { Ok(money) }
     }
 
+    /// Both together; `None` where they are of different assets or more than can be held.
+    #[must_use]
+    pub fn plus(&self, other: Self) -> Option<Self> {
+        let is_same = self.asset == other.asset;
+        let amount = self.amount.checked_add(other.amount).filter(|_| is_same)?;
+        Self::new(amount, self.asset).ok()
+    }
+
     /// The amount in units of the asset.
     #[must_use]
     pub const fn amount(&self) -> Decimal {

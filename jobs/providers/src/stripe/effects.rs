@@ -63,9 +63,11 @@ impl Client {
             Request::Payment(payment) => self.make_payment(payment, effect.on.as_deref(), key).await,
             Request::PaymentChange(change) => self.change_payment(change, on()?, key).await,
             Request::Refund(refund) => self.refund_payment(refund, on()?, key).await,
-            Request::Mint(_) | Request::Wallet(_) | Request::Telemetry(_) | Request::Distribution(_) => {
-                Err(not_offered())
-            }
+            Request::Mint(_)
+            | Request::Wallet(_)
+            | Request::Telemetry(_)
+            | Request::Distribution(_)
+            | Request::Order(_) => Err(not_offered()),
         }
     }
 
@@ -280,7 +282,8 @@ impl Client {
             | Request::Mint(_)
             | Request::Wallet(_)
             | Request::Telemetry(_)
-            | Request::Distribution(_) => Ok(None),
+            | Request::Distribution(_)
+            | Request::Order(_) => Ok(None),
         }
     }
 
@@ -318,7 +321,8 @@ impl Client {
             | Request::Mint(_)
             | Request::Wallet(_)
             | Request::Telemetry(_)
-            | Request::Distribution(_) => None,
+            | Request::Distribution(_)
+            | Request::Order(_) => None,
         };
         report.ok_or_else(not_offered)
     }

@@ -61,7 +61,7 @@ pub(crate) const fn class_of(action: Action) -> &'static str {
         }
         Action::Refund => "refunds",
         // Not offered there.
-        Action::Mint | Action::Wallet | Action::Telemetry | Action::Distribution => "other",
+        Action::Mint | Action::Wallet | Action::Telemetry | Action::Distribution | Action::Watch => "other",
     }
 }
 

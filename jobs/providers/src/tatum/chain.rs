@@ -73,6 +73,12 @@ impl Chain {
         found.map(|(chain, mode)| (chain, Some(mode))).or_else(|| old().map(|chain| (chain, None)))
     }
 
+    /// The chain of a network, where it is one that is watched.
+    #[must_use]
+    pub fn of(network: Network) -> Option<Self> {
+        Self::ALL.into_iter().find(|chain| chain.network() == network)
+    }
+
     /// The same chain in our words.
     #[must_use]
     pub const fn network(self) -> Network {

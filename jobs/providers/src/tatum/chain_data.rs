@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+use payfleet_core::address::Network;
 use payfleet_core::{Classify, OutcomeClass};
 
 use super::answer::{self, ALREADY_KNOWN};
@@ -37,6 +38,15 @@ pub struct Output {
     pub address: String,
     /// How much of the chain's own coin.
     pub amount: Decimal,
+}
+
+impl ChainTransaction {
+    /// What of the chain's own coin it paid to the address with this key ([`Network::key_of`]).
+    #[must_use]
+    pub fn paid_to(&self, network: Network, address_key: &str) -> Decimal {
+        let outputs = self.outputs.iter().filter(|output| network.key_of(&output.address) == address_key);
+        outputs.fold(Decimal::ZERO, |sum, output| sum.saturating_add(output.amount)).normalize()
+    }
 }
 
 /// How deep a transaction is.

@@ -4,6 +4,7 @@
 //! Nothing here has an idempotency key. A subscription is looked up in the list, a transaction by the
 //! hash that is known before it is broadcast.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +15,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use url::form_urlencoded;
 
+use super::address::Xpub;
 use super::answer;
-use super::chain::Mode;
+use super::chain::{Chain, Mode};
 use crate::capabilities::{Amounts, Capabilities, Doubt, Listing, Operation, Paging};
 use crate::client::{ConfigError, ProviderError, not_offered};
 use crate::failure::Call;
@@ -32,6 +34,10 @@ pub struct Config {
     pub api_key: SecretString,
     /// Which chains the key is for.
     pub mode: Mode,
+    /// `TATUM_WEBHOOK_URL`: where it tells of what comes in.
+    pub webhook_url: Option<String>,
+    /// The extended public keys that deposit addresses are derived from.
+    pub xpubs: BTreeMap<Chain, Xpub>,
     /// Of one call.
     pub timeout: Duration,
     /// The most calls a second from this process; the free plan takes 3.
@@ -48,6 +54,8 @@ impl Config {
             base_url,
             api_key,
             mode: Mode::Mainnet,
+            webhook_url: None,
+            xpubs: BTreeMap::new(),
             timeout: Duration::from_secs(15),
             per_second: NonZeroU32::MIN.saturating_add(2),
             allow_private: false,
@@ -87,6 +95,8 @@ pub struct Client {
     http: Http,
     api_key: HeaderValue,
     mode: Mode,
+    webhook_url: Option<String>,
+    xpubs: BTreeMap<Chain, Xpub>,
 }
 
 impl Client {
@@ -95,13 +105,14 @@ impl Client {
     /// # Errors
     /// [`ConfigError`], which names the setting.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        let Config { base_url, api_key, mode, timeout, per_second, allow_private } = config;
+        let Config { base_url, api_key, mode, webhook_url, xpubs, timeout, per_second, allow_private } =
+            config;
         let name = "TATUM_BASE_URL";
         let (service, base_url) = (Service::Tatum, base_url.as_str());
         let http = Http::new(&Settings { service, name, base_url, timeout, per_second, allow_private })?;
         let api_key = sensitive(api_key.expose_secret());
         let api_key = api_key.ok_or(ConfigError::NotAHeader("TATUM_API_KEY"))?;
-        Ok(Self { http, api_key, mode })
+        Ok(Self { http, api_key, mode, webhook_url, xpubs })
     }
 
     /// Sends nothing that `gate` does not let out.
@@ -113,6 +124,14 @@ impl Client {
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    pub(super) fn webhook_url(&self) -> Option<&str> {
+        self.webhook_url.as_deref()
+    }
+
+    pub(super) fn xpub(&self, chain: Chain) -> Option<&Xpub> {
+        self.xpubs.get(&chain)
     }
 
     pub(super) async fn get(

@@ -13,6 +13,8 @@ mod client;
 #[cfg(feature = "client")]
 mod deliveries;
 #[cfg(feature = "client")]
+mod effects;
+#[cfg(feature = "client")]
 mod rates;
 #[cfg(feature = "sandbox")]
 pub(crate) mod sandbox;

@@ -11,6 +11,7 @@
 
 mod call;
 mod divide;
+mod incoming;
 mod put_off;
 mod resolve;
 mod schedule;
@@ -26,7 +27,9 @@ use payfleet_core::{Classify, OutcomeClass};
 use payfleet_process::current_trace;
 use payfleet_providers::{Client, Clients};
 use payfleet_queue::Outcome;
-use payfleet_store::{Claim, ClaimRequest, Claimed, IDEMPOTENCY_CONFLICT, JobRef, Next, Store, StoreError};
+use payfleet_store::{
+    Claim, ClaimRequest, Claimed, Delivered, IDEMPOTENCY_CONFLICT, JobRef, Next, Store, StoreError,
+};
 
 use crate::jobs::{self, Subject};
 use crate::weather::Weather;
@@ -99,6 +102,20 @@ impl Executor {
     }
 
     async fn run(&self, job: &Job, advance: &Advance) -> Result<Outcome, StoreError> {
+        if let Some(wish) = &advance.event {
+            let key = format!("wish:{}", job.envelope.id);
+            if let Delivered::Unknown = self.store.deliver(advance.operation_id, &key, wish).await? {
+                // Its first job may be on its way still.
+                return Ok(Outcome::Retry {
+                    delay: self.schedule.retry(job),
+                    failure: Failure {
+                        class: OutcomeClass::Retryable.as_str().to_owned(),
+                        code: "unknown_operation".to_owned(),
+                        message: "Postgres has no such operation yet".to_owned(),
+                    },
+                });
+            }
+        }
         let request = ClaimRequest {
             id: advance.operation_id,
             first: advance.request.as_ref(),
@@ -177,6 +194,8 @@ impl Executor {
             Plan::Again { intent, effect } => self.call(running, &effect, intent).await,
             Plan::Resolve { intent, effect } => self.resolve(running, &effect, intent).await,
             Plan::Confirm => self.confirm(running).await,
+            Plan::Allot => self.allot(running).await,
+            Plan::Await { lifetime_ms } => self.wait_for_money(running, lifetime_ms).await,
             Plan::Divide => self.divide(running).await,
             Plan::Gather => self.gather(running).await,
             Plan::Wait { known } => self.wait(running, known).await,

@@ -31,6 +31,11 @@ impl Schedule {
         self.confirm_interval.unwrap_or_else(|| Duration::from_millis(confirm::interval_ms(network)))
     }
 
+    /// How long to wait between two looks at something that usually takes `usual`, in milliseconds.
+    pub(super) fn while_waiting(&self, usual: Duration) -> u64 {
+        u64::try_from(self.confirm_interval.unwrap_or(usual).as_millis()).unwrap_or(u64::MAX)
+    }
+
     pub(super) fn while_confirming(&self) -> Next {
         let floor = self.confirm_interval.map_or(CONFIRM_PATIENCE_MS, |_| CONFIRM_PATIENCE_MS / 10);
         Next::After { ms: floor }

@@ -1,7 +1,9 @@
 //! From a delivered job to its handler. A job whose kind or version this worker does not know is left
 //! for a newer one, untouched.
 
+mod chain;
 mod confirm;
+mod deposit;
 mod notify;
 mod reconcile;
 mod webhook;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use payfleet_core::backoff::Backoff;
 use payfleet_core::job::{Failure, Job};
 use payfleet_core::kinds::JobKind;
+use payfleet_core::kinds::confirm::Look;
 use payfleet_core::{Classify, Clock};
 use payfleet_process::continue_trace;
 use payfleet_providers::Clients;
@@ -20,6 +23,7 @@ use payfleet_store::{Store, StoreError};
 use serde::de::DeserializeOwned;
 use tracing::Instrument;
 
+use crate::config::Finality;
 use crate::executor::Executor;
 use crate::jobs::PAYLOAD_VERSION;
 
@@ -37,6 +41,7 @@ pub struct Handlers {
     confirm_interval: Option<Duration>,
     callbacks: Arc<Callbacks>,
     clock: Arc<dyn Clock>,
+    finality: Finality,
 }
 
 impl Handlers {
@@ -49,8 +54,9 @@ impl Handlers {
         confirm_interval: Option<Duration>,
         callbacks: Callbacks,
         clock: Arc<dyn Clock>,
+        finality: Finality,
     ) -> Self {
-        Self { executor, store, clients, confirm_interval, callbacks: Arc::new(callbacks), clock }
+        Self { executor, store, clients, confirm_interval, callbacks: Arc::new(callbacks), clock, finality }
     }
 
     /// Runs one job to its outcome, inside a span that continues the trace it came with.
@@ -86,6 +92,7 @@ impl Handlers {
             | JobKind::Wallet
             | JobKind::Telemetry
             | JobKind::Distribution
+            | JobKind::Order
             | JobKind::Account
             | JobKind::Collect => match payload(job) {
                 Ok(advance) => self.executor.advance(job, &advance).await,
@@ -96,7 +103,8 @@ impl Handlers {
                 Err(outcome) => outcome,
             },
             JobKind::Confirm => match payload(job) {
-                Ok(confirm) => ended(job, self.confirm(job, confirm).await),
+                Ok(Look::Operation(confirm)) => ended(job, self.confirm(job, confirm).await),
+                Ok(Look::Chain { network }) => ended(job, self.look_at_chain(network).await),
                 Err(outcome) => outcome,
             },
             JobKind::Reconcile => match payload(job) {

@@ -31,13 +31,13 @@ impl Handlers {
             Ok(parsed) => parsed,
             Err(error) => return self.refuse(&event, received, None, "unreadable", &error.to_string()).await,
         };
+        if event.provider == Provider::Tatum {
+            return self.deposit(&event, received, &body).await;
+        }
         let Some(report) = &parsed.report else {
             let detail = format!("events of type {:?} move no operation", parsed.event_type);
             return self.ignore(received, detail).await;
         };
-        if !carries_operations(event.provider) {
-            return self.ignore(received, format!("no operation is carried out by {}", event.provider)).await;
-        }
         match self.operations_of(&event, &parsed).await?.as_slice() {
             [operation] => {
                 let key = inbox_key(&event, &body);
@@ -120,13 +120,17 @@ impl Handlers {
         Ok(Outcome::Retry { delay: backoff(job), failure })
     }
 
-    async fn ignore(&self, received: ReceivedWebhook, detail: String) -> Result<Outcome, HandlerError> {
+    pub(super) async fn ignore(
+        &self,
+        received: ReceivedWebhook,
+        detail: String,
+    ) -> Result<Outcome, HandlerError> {
         tracing::info!("The event is ignored: {detail}");
         self.store.mark_webhook(received.id, &WebhookStatus::Ignored { detail }).await?;
         Ok(done())
     }
 
-    async fn refuse(
+    pub(super) async fn refuse(
         &self,
         event: &WebhookEvent,
         received: ReceivedWebhook,
@@ -146,14 +150,6 @@ impl Handlers {
 fn inbox_key(event: &WebhookEvent, body: &[u8]) -> String {
     let hash = RequestHash::of(body).to_hex();
     format!("webhook:{}:{}", event.event_key, hash.get(..16).unwrap_or(&hash))
-}
-
-/// Whether any kind is carried out by this provider; exhaustive, so a new kind is remembered here.
-const fn carries_operations(provider: Provider) -> bool {
-    match provider {
-        Provider::Heleket | Provider::TrovoTech | Provider::Stripe => true,
-        Provider::Tatum => false,
-    }
 }
 
 fn done() -> Outcome {

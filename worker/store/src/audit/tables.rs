@@ -57,10 +57,11 @@ async fn issued_shares(connection: &mut PgConnection, desk: &mut Desk<'_>) -> Re
 }
 
 async fn webhooks(connection: &mut PgConnection, desk: &mut Desk<'_>) -> Result<(), StoreError> {
+    // Tatum tells of deposits, which have a table of their own.
     // The key is that of payfleet-worker's webhook handler: the event's, and the start of the body's hash.
     let mut rows = sqlx::query!(
         "/* audit_webhooks */ SELECT id, operation_id FROM webhook_events w
-         WHERE status = 'processed' AND NOT EXISTS (
+         WHERE status = 'processed' AND provider <> 'tatum' AND NOT EXISTS (
              SELECT 1 FROM inbox i WHERE i.operation_id = w.operation_id
                AND i.event_key = 'webhook:' || w.event_key || ':' || left(encode(w.body_hash, 'hex'), 16)
          )",

@@ -54,6 +54,29 @@ impl Operation {
     /// # Errors
     /// [`Illegal`] where the event cannot happen in this state.
     pub fn apply(&self, event: &Event) -> Result<Applied, Illegal> {
+        match event {
+            Event::Cancelled { .. } => return Ok(self.cancelled()),
+            Event::Deposited { transaction, money } if self.request.is_awaited() => {
+                return Ok(self.deposited(transaction, *money));
+            }
+            Event::Expired if self.request.is_awaited() => return Ok(self.expired()),
+            Event::ConfirmedByHand { author, reason } if self.request.is_awaited() => {
+                return Ok(self.confirmed_by_hand(author, reason));
+            }
+            Event::Deposited { .. } | Event::Expired | Event::ConfirmedByHand { .. } => {
+                return Err(self.illegal(event));
+            }
+            Event::IntentOpened { .. }
+            | Event::Refused { .. }
+            | Event::Called { .. }
+            | Event::LeftOpen { .. }
+            | Event::Evidence { .. }
+            | Event::Probed { .. }
+            | Event::Polled { .. }
+            | Event::Divided { .. }
+            | Event::Gathered { .. }
+            | Event::Hinted { .. } => {}
+        }
         match &self.state {
             State::Requested => self.when_requested(event),
             State::Submitting { intent } => self.when_submitting(*intent, event),
@@ -75,6 +98,7 @@ impl Operation {
                 provider_ref: format!("divided:{}", self.id),
                 tx_hash: None,
                 facts: counts(&[("parts", *parts), ("paid", *paid)]),
+                received: None,
             }
             .into()),
             Event::Hinted { .. } => Ok(self.unchanged()),
@@ -84,7 +108,11 @@ impl Operation {
             | Event::Evidence { .. }
             | Event::Probed { .. }
             | Event::Polled { .. }
-            | Event::Gathered { .. } => Err(self.illegal(event)),
+            | Event::Gathered { .. }
+            | Event::Cancelled { .. }
+            | Event::Deposited { .. }
+            | Event::Expired
+            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -101,7 +129,11 @@ impl Operation {
             | Event::Probed { .. }
             | Event::Polled { .. }
             | Event::Divided { .. }
-            | Event::Gathered { .. } => Err(self.illegal(event)),
+            | Event::Gathered { .. }
+            | Event::Cancelled { .. }
+            | Event::Deposited { .. }
+            | Event::Expired
+            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -119,7 +151,11 @@ impl Operation {
             | Event::Probed { .. }
             | Event::Polled { .. }
             | Event::Divided { .. }
-            | Event::Gathered { .. } => Err(self.illegal(event)),
+            | Event::Gathered { .. }
+            | Event::Cancelled { .. }
+            | Event::Deposited { .. }
+            | Event::Expired
+            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -140,7 +176,11 @@ impl Operation {
             | Event::Probed { .. }
             | Event::Polled { .. }
             | Event::Divided { .. }
-            | Event::Gathered { .. } => Err(self.illegal(event)),
+            | Event::Gathered { .. }
+            | Event::Cancelled { .. }
+            | Event::Deposited { .. }
+            | Event::Expired
+            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -159,7 +199,11 @@ impl Operation {
             | Event::Called { .. }
             | Event::LeftOpen { .. }
             | Event::Probed { .. }
-            | Event::Divided { .. } => Err(self.illegal(event)),
+            | Event::Divided { .. }
+            | Event::Cancelled { .. }
+            | Event::Deposited { .. }
+            | Event::Expired
+            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -173,7 +217,11 @@ impl Operation {
             | Event::LeftOpen { .. }
             | Event::Probed { .. }
             | Event::Divided { .. }
-            | Event::Gathered { .. } => Err(self.illegal(event)),
+            | Event::Gathered { .. }
+            | Event::Cancelled { .. }
+            | Event::Deposited { .. }
+            | Event::Expired
+            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -204,7 +252,11 @@ impl Operation {
             | Event::LeftOpen { .. }
             | Event::Probed { .. }
             | Event::Divided { .. }
-            | Event::Gathered { .. } => Err(self.illegal(event)),
+            | Event::Gathered { .. }
+            | Event::Cancelled { .. }
+            | Event::Deposited { .. }
+            | Event::Expired
+            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -242,7 +294,11 @@ impl Operation {
             | Event::LeftOpen { .. }
             | Event::Probed { .. }
             | Event::Divided { .. }
-            | Event::Gathered { .. } => Err(self.illegal(event)),
+            | Event::Gathered { .. }
+            | Event::Cancelled { .. }
+            | Event::Deposited { .. }
+            | Event::Expired
+            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -261,7 +317,11 @@ impl Operation {
             | Event::LeftOpen { .. }
             | Event::Probed { .. }
             | Event::Divided { .. }
-            | Event::Gathered { .. } => Err(self.illegal(event)),
+            | Event::Gathered { .. }
+            | Event::Cancelled { .. }
+            | Event::Deposited { .. }
+            | Event::Expired
+            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -342,6 +402,7 @@ impl Operation {
             provider_ref: report.provider_ref.clone(),
             tx_hash: self.tx_hash(report),
             facts: self.facts(report),
+            received: None,
         }
     }
 

@@ -69,6 +69,27 @@ pub enum Event {
         /// How many were not.
         failed: u32,
     },
+    /// A transfer to its address is final on the chain.
+    Deposited {
+        /// In which transaction; with the transfer's place where it has several to one address.
+        transaction: String,
+        /// How much of what.
+        money: Money,
+    },
+    /// The time that payers had is over.
+    Expired,
+    /// The client does not want it any more.
+    Cancelled {
+        /// Who asked for that.
+        by: String,
+    },
+    /// A person says that it is paid.
+    ConfirmedByHand {
+        /// Who.
+        author: String,
+        /// Why.
+        reason: String,
+    },
     /// A webhook: worth a look, never proof.
     Hinted {
         /// What the provider says.
@@ -90,6 +111,10 @@ impl Event {
             Self::Polled { .. } => "polled",
             Self::Divided { .. } => "divided",
             Self::Gathered { .. } => "gathered",
+            Self::Deposited { .. } => "deposited",
+            Self::Expired => "expired",
+            Self::Cancelled { .. } => "cancelled",
+            Self::ConfirmedByHand { .. } => "confirmed_by_hand",
             Self::Hinted { .. } => "hinted",
         }
     }

@@ -7,6 +7,7 @@
 
 mod apply;
 mod event;
+mod incoming;
 mod state;
 
 pub use apply::{Applied, Illegal, Outcome};
@@ -29,6 +30,8 @@ pub struct Operation {
     pub account: AccountId,
     /// What was asked.
     pub request: Request,
+    /// The address that is allotted to it, where it needs one and has it.
+    pub address: Option<String>,
     /// How far what it builds on has come, where it builds on something that is known.
     pub subject: Option<Standing>,
     /// How far it has come.
@@ -59,6 +62,13 @@ pub enum Plan {
     },
     /// Ask the provider until it says something final.
     Confirm,
+    /// Allot an address to it.
+    Allot,
+    /// Wait for what comes in, until its time is over.
+    Await {
+        /// How long it has from its beginning, in milliseconds.
+        lifetime_ms: u64,
+    },
     /// Turn it into operations of its own.
     Divide,
     /// See whether all that it became have ended.
@@ -128,6 +138,10 @@ impl Operation {
     pub fn plan(&self) -> Plan {
         match &self.state {
             State::Requested if self.request.is_divided() => Plan::Divide,
+            State::Requested if self.request.is_awaited() && self.address.is_none() => Plan::Allot,
+            State::Accepted { .. } if self.request.is_awaited() => {
+                Plan::Await { lifetime_ms: self.request.lifetime_ms() }
+            }
             State::Accepted { .. } if self.request.is_divided() => Plan::Gather,
             State::Requested => match self.ground() {
                 Ground::Firm(on) => Plan::Open { effect: self.effect(on) },
@@ -155,13 +169,16 @@ impl Operation {
         Effect { asked: self.request.clone(), on }
     }
 
-    /// The provider's id of what it builds on.
+    /// What it builds on: an address, or the provider's id of something.
     fn on(&self) -> Option<String> {
+        if self.address.is_some() {
+            return self.address.clone();
+        }
         self.subject.as_ref().and_then(|subject| subject.state.provider_ref()).map(str::to_owned)
     }
 
     fn ground(&self) -> Ground {
-        let Some(needed) = self.request.subject() else { return Ground::Firm(None) };
+        let Some(needed) = self.request.subject() else { return Ground::Firm(self.address.clone()) };
         let Some(subject) = &self.subject else { return Ground::NotYet };
         // What belongs to somebody else does not exist.
         if subject.kind != needed.kind || subject.tenant != self.tenant {

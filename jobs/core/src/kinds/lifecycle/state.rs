@@ -38,6 +38,9 @@ pub enum State {
         /// What the client needs to go on.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         facts: BTreeMap<String, String>,
+        /// What has come in so far, of an order.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        received: Option<Money>,
     },
     /// The provider did something else than was asked. A person decides.
     Quarantined {

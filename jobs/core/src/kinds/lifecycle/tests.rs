@@ -23,7 +23,7 @@ fn operation(state: State) -> Operation {
     });
     let tenant = TenantId::default();
     let id = OperationId::derive(&tenant, "/v1/payouts", "k");
-    Operation { id, tenant, account: AccountId::default(), request, subject: None, state }
+    Operation { id, tenant, account: AccountId::default(), request, address: None, subject: None, state }
 }
 
 fn settled() -> State {
@@ -49,7 +49,12 @@ fn states() -> Vec<State> {
         State::Submitting { intent: 1 },
         State::Retrying { intent: 1 },
         State::InDoubt { intent: 1 },
-        State::Accepted { provider_ref: provider_ref.clone(), tx_hash: None, facts: BTreeMap::new() },
+        State::Accepted {
+            provider_ref: provider_ref.clone(),
+            tx_hash: None,
+            facts: BTreeMap::new(),
+            received: None,
+        },
         State::Quarantined { provider_ref: provider_ref.clone(), difference: "amount".to_owned() },
         settled(),
         State::Returned { provider_ref, reason: "account_closed".to_owned() },
@@ -165,7 +170,12 @@ fn every_order_of_polls_and_hints_ends_settled_with_one_movement() {
         Event::Polled { report: report(Progress::Succeeded) },
         Event::Polled { report: report(Progress::Succeeded) },
     ];
-    let accepted = State::Accepted { provider_ref: "u1".to_owned(), tx_hash: None, facts: BTreeMap::new() };
+    let accepted = State::Accepted {
+        provider_ref: "u1".to_owned(),
+        tx_hash: None,
+        facts: BTreeMap::new(),
+        received: None,
+    };
     permutations(&mut (0..events.len()).collect(), 0, &mut |order| {
         let mut operation = operation(accepted.clone());
         let mut movements = 0;
@@ -203,6 +213,7 @@ fn another_amount_network_or_destination_is_quarantined_not_settled() {
             provider_ref: "u1".to_owned(),
             tx_hash: None,
             facts: BTreeMap::new(),
+            received: None,
         });
         let applied = accepted.apply(&Event::Polled { report }).unwrap();
         assert!(matches!(applied.state, State::Quarantined { .. }));

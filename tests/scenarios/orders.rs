@@ -1,0 +1,203 @@
+//! Incoming crypto: an address each, deposits that a chain makes final, and everything a payer can do
+//! wrong.
+
+use payfleet_core::OperationId;
+use payfleet_tests::world::{Setup, World};
+use serde_json::{Value, json};
+
+fn order(amount: &str, lifetime_s: u32) -> Value {
+    json!({"amount": amount, "asset": "TRX", "network": "TRON", "lifetime_s": lifetime_s})
+}
+
+async fn shown(world: &World, id: OperationId) -> Value {
+    world.api.get(&format!("/v1/orders/{id}")).await.body
+}
+
+/// Asks for an order and waits for its address.
+async fn placed(world: &World, key: &str, amount: &str) -> (OperationId, String) {
+    let id = world.api.post("/v1/orders", key, &order(amount, 3600)).await.accepted();
+    world
+        .until("it has an address", async |world| shown(world, id).await["result"]["address"].is_string())
+        .await;
+    let address = shown(world, id).await["result"]["address"].as_str().unwrap().to_owned();
+    (id, address)
+}
+
+async fn pay(world: &World, to: &str, amount: &str) -> String {
+    let answer = world.chain("tron", "pay", &json!({"to": to, "amount": amount})).await;
+    answer["txId"].as_str().unwrap().to_owned()
+}
+
+async fn mine(world: &World, blocks: u32) {
+    world.chain("tron", "mine", &json!({ "blocks": blocks })).await;
+}
+
+async fn until_state(world: &World, id: OperationId, state: &str) {
+    world.until(state, async |world| shown(world, id).await["state"] == state).await;
+}
+
+async fn until_received(world: &World, id: OperationId, amount: &str) {
+    world
+        .until("it has received", async |world| shown(world, id).await["result"]["received"] == amount)
+        .await;
+}
+
+#[tokio::test]
+async fn an_order_is_paid_when_its_deposit_is_final_and_not_before() {
+    let world = World::start().await;
+    let (id, address) = placed(&world, "o-1", "15.5").await;
+    pay(&world, &address, "15.5").await;
+    mine(&world, 1).await;
+    world
+        .until("the deposit is seen", async |world| !world.store.networks_waiting().await.unwrap().is_empty())
+        .await;
+    assert_eq!(shown(&world, id).await["state"], "accepted");
+    mine(&world, 5).await;
+    until_state(&world, id, "settled").await;
+    let shown = shown(&world, id).await;
+    assert_eq!(shown["result"]["received"], "15.5", "{shown}");
+    world.abandon_webhooks();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn every_order_has_an_address_of_its_own() {
+    let world = World::start().await;
+    let (_, first) = placed(&world, "o-1", "1").await;
+    let (_, second) = placed(&world, "o-2", "1").await;
+    assert_ne!(first, second);
+    for key in ["o-1", "o-2"] {
+        let id = world.api.post("/v1/orders", key, &order("1", 3600)).await.accepted();
+        world.api.post(&format!("/v1/orders/{id}/cancel"), "unused", &json!({})).await.accepted();
+        until_state(&world, id, "failed").await;
+    }
+    world.abandon_webhooks();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn several_payments_add_up_and_too_much_is_shown_to_a_person() {
+    let world = World::start().await;
+    let (id, address) = placed(&world, "o-1", "10").await;
+    pay(&world, &address, "4").await;
+    mine(&world, 5).await;
+    until_received(&world, id, "4").await;
+    assert_eq!(shown(&world, id).await["state"], "accepted");
+    pay(&world, &address, "7").await;
+    mine(&world, 5).await;
+    until_state(&world, id, "settled").await;
+    assert_eq!(shown(&world, id).await["result"]["received"], "11");
+    assert_eq!(world.store.open_discrepancies().await.unwrap(), 1);
+    world.abandon_webhooks();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_reorganisation_before_it_is_final_moves_a_deposit_back() {
+    let world = World::start().await;
+    let (id, address) = placed(&world, "o-1", "10").await;
+    pay(&world, &address, "10").await;
+    mine(&world, 2).await;
+    world
+        .until("the deposit is seen", async |world| !world.store.networks_waiting().await.unwrap().is_empty())
+        .await;
+    world.chain("tron", "reorganise", &json!({"depth": 2})).await;
+    mine(&world, 1).await;
+    assert_eq!(shown(&world, id).await["state"], "accepted");
+    mine(&world, 5).await;
+    until_state(&world, id, "settled").await;
+    world.abandon_webhooks();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn an_order_nobody_pays_expires_and_late_money_is_posted_and_shown_to_a_person() {
+    let world = World::start().await;
+    let (id, address) = placed(&world, "o-1", "10").await;
+    world.age(id, 3600).await;
+    until_state(&world, id, "failed").await;
+    assert_eq!(shown(&world, id).await["reason"], "expired; nothing was paid");
+    pay(&world, &address, "10").await;
+    mine(&world, 5).await;
+    world.until("it is shown", async |world| world.store.open_discrepancies().await.unwrap() == 1).await;
+    let balances = world.store.balances().await.unwrap();
+    let wallet = balances.iter().find(|one| one.account == "wallet:default").unwrap();
+    assert_eq!((wallet.unit.as_str(), wallet.balance.to_string().as_str()), ("TRX", "10"));
+    world
+        .payfleet(&["orders", "confirm", &id.to_string(), "--author", "on-call", "--reason", "paid late"])
+        .await;
+    until_state(&world, id, "settled").await;
+    assert_eq!(shown(&world, id).await["result"]["confirmed_by"], "on-call");
+    world.abandon_webhooks();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn too_little_by_its_end_is_told_with_what_was_paid() {
+    let world = World::start().await;
+    let (id, address) = placed(&world, "o-1", "10").await;
+    pay(&world, &address, "9").await;
+    mine(&world, 5).await;
+    until_received(&world, id, "9").await;
+    world.age(id, 3600).await;
+    until_state(&world, id, "failed").await;
+    assert_eq!(shown(&world, id).await["reason"], "expired; 9 TRX was paid");
+    world.abandon_webhooks();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_worker_killed_while_it_has_an_address_watched_leaves_one_subscription() {
+    let world = World::with(Setup { workers: 0, ..Setup::default() }).await;
+    world.providers.plan(&world.providers.tatum, "/v4/subscription", 1, json!("hold_after_effect")).await;
+    let first = world.worker_process("first").await;
+    let id = world.api.post("/v1/orders", "o-1", &order("10", 3600)).await.accepted();
+    world.providers.held(&world.providers.tatum, 1).await;
+    first.kill().await;
+    world.providers.release(&world.providers.tatum).await;
+    let second = world.worker_process("second").await;
+    until_state(&world, id, "accepted").await;
+    world.api.post(&format!("/v1/orders/{id}/cancel"), "unused", &json!({})).await.accepted();
+    until_state(&world, id, "failed").await;
+    assert!(second.stop().await.success());
+    world.abandon_webhooks();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_chain_or_an_asset_that_is_not_watched_is_refused_by_name() {
+    let world = World::start().await;
+    for (body, field) in [
+        (json!({"amount": "1", "asset": "USDT", "network": "BSC"}), "network"),
+        (json!({"amount": "1", "asset": "BTC", "network": "TRON"}), "asset"),
+        (json!({"amount": "1", "asset": "TRX", "network": "TRON", "lifetime_s": 5}), "lifetime_s"),
+        (json!({"amount": "0", "asset": "TRX", "network": "TRON"}), "amount"),
+    ] {
+        let answer = world.api.post("/v1/orders", "o", &body).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["errors"][0]["field"]), (422, &json!(field)));
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_payout_is_cancelled_only_while_nothing_was_sent() {
+    let world = World::with(Setup { workers: 0, ..Setup::default() }).await;
+    let id = world.api.payout("p-1", "5").await.accepted();
+    world.api.post(&format!("/v1/payouts/{id}/cancel"), "unused", &json!({})).await.accepted();
+    let answer =
+        world.api.post("/v1/payouts/00000000-0000-8000-8000-000000000000/cancel", "unused", &json!({})).await;
+    assert_eq!(answer.status, 404);
+    let worker = world.worker_process("late").await;
+    world.run_until_idle().await;
+    // Whichever job came first: nothing was sent, or it was paid; never both.
+    let state = world.api.get(&format!("/v1/payouts/{id}")).await.body["state"].clone();
+    let paid = world.providers.effects(&world.providers.heleket).await.len();
+    assert!(matches!((state.as_str().unwrap(), paid), ("failed", 0) | ("settled", 1)), "{state} {paid}");
+    let settled = world.api.payout("p-2", "5").await.accepted();
+    world.run_until_idle().await;
+    world.api.post(&format!("/v1/payouts/{settled}/cancel"), "unused", &json!({})).await.accepted();
+    world.run_until_idle().await;
+    world.assert_state(settled, "settled").await;
+    assert!(worker.stop().await.success());
+    world.finish().await;
+}

@@ -1,0 +1,102 @@
+//! A look at a chain: its height is asked for once, and every deposit that is deep enough by it is
+//! looked up once more before it counts, because its block may be gone.
+
+use payfleet_core::address::Network;
+use payfleet_core::kinds::lifecycle::Event;
+use payfleet_core::provider::Provider;
+use payfleet_providers::tatum::{Chain, Client, confirmations};
+use payfleet_queue::Outcome;
+use payfleet_store::{Delivered, SeenDeposit, Standing, WaitingDeposit};
+
+use super::{HandlerError, Handlers};
+use crate::jobs::{self, Subject};
+
+/// How many transactions one look asks for; the others wait for the next.
+const MOST_LOOKUPS: usize = 50;
+
+/// A transaction that no block and no pool has shown for this long never took effect.
+const GIVEN_UP_MS: i64 = 24 * 3_600_000;
+
+impl Handlers {
+    pub(super) async fn look_at_chain(&self, network: Network) -> Result<Outcome, HandlerError> {
+        let (Some(tatum), Some(chain)) = (self.clients.tatum(), Chain::of(network)) else {
+            return Ok(Outcome::Defer {
+                delay: std::time::Duration::from_secs(10),
+                reason: "Tatum is not configured on this worker".to_owned(),
+            });
+        };
+        let waiting = self.store.waiting_deposits(network).await?;
+        if waiting.is_empty() {
+            return Ok(Outcome::Done { then: Vec::new() });
+        }
+        let height = tatum.height(chain).await?;
+        let need = self.finality.of(network);
+        let is_due = |deposit: &&WaitingDeposit| {
+            deposit.seen.block.is_none_or(|block| confirmations(height, block) >= need)
+        };
+        let mut then = Vec::new();
+        for deposit in waiting.iter().filter(is_due).take(MOST_LOOKUPS) {
+            let standing = self.standing(tatum, chain, deposit, (height, need)).await?;
+            if standing == Standing::Final {
+                then.extend(self.hand_over_deposit(deposit).await?);
+            }
+            self.store.mark_deposit(&deposit.seen, standing).await?;
+        }
+        Ok(Outcome::Done { then })
+    }
+
+    async fn standing(
+        &self,
+        tatum: &Client,
+        chain: Chain,
+        deposit: &WaitingDeposit,
+        (height, need): (u64, u64),
+    ) -> Result<Standing, HandlerError> {
+        let (seen, network) = (&deposit.seen, deposit.seen.network);
+        let Some(transaction) = tatum.transaction(chain, &seen.transaction).await? else {
+            if deposit.known_ms < GIVEN_UP_MS {
+                return Ok(Standing::In(None));
+            }
+            self.tell(seen, "deposit_gone", "was seen, and the chain does not know it any more").await?;
+            return Ok(Standing::Gone);
+        };
+        if transaction.succeeded == Some(false) {
+            return Ok(Standing::Gone);
+        }
+        let Some(block) = transaction.block else { return Ok(Standing::In(None)) };
+        if confirmations(height, block) < need {
+            return Ok(Standing::In(Some(block)));
+        }
+        // TRON shows no amounts here, and no chain shows those of tokens: then it is the signed webhook's
+        // word, for a transaction that exists, took effect and is deep enough.
+        let shows_amounts = seen.is_coin && !transaction.outputs.is_empty();
+        if shows_amounts && transaction.paid_to(network, &seen.address_key) != seen.money.amount() {
+            self.tell(seen, "deposit_differs", "pays another amount than was told").await?;
+            return Ok(Standing::Gone);
+        }
+        Ok(Standing::Final)
+    }
+
+    /// Into the inbox, once. The mark comes after it: a crash between them repeats what repeats safely.
+    async fn hand_over_deposit(
+        &self,
+        deposit: &WaitingDeposit,
+    ) -> Result<Option<payfleet_core::job::NewJob>, HandlerError> {
+        let SeenDeposit { transaction, place, money, .. } = &deposit.seen;
+        let name = if place.is_empty() { transaction.clone() } else { format!("{transaction}:{place}") };
+        let key = format!("deposited:{}:{name}", deposit.seen.network);
+        let event = Event::Deposited { transaction: name, money: *money };
+        let woken = match self.store.deliver(deposit.operation, &key, &event).await? {
+            Delivered::New(woken) | Delivered::Repeated(woken) | Delivered::DuringCall(woken) => woken,
+            Delivered::Unknown => return Ok(None),
+        };
+        let subject = Subject { id: woken.id, kind: woken.kind, tenant: woken.tenant };
+        Ok(Some(jobs::inbox(&subject, &key)?))
+    }
+
+    async fn tell(&self, seen: &SeenDeposit, kind: &str, what: &str) -> Result<(), HandlerError> {
+        let detail = format!("transaction {} of {} {what}", seen.transaction, seen.money);
+        tracing::warn!(network = %seen.network, "A deposit needs a person: {detail}");
+        Ok(self.store.note_webhook(Provider::Tatum, kind, Some(&seen.transaction), &detail).await?)
+    }
+}

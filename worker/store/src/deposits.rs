@@ -1,0 +1,270 @@
+//! Addresses of orders, and what is paid to them. A deposit is a fact about a chain; what it means for
+//! its order is an event in that order's inbox.
+
+use payfleet_core::address::Network;
+use payfleet_core::{Asset, Money, OperationId};
+use rust_decimal::Decimal;
+use sqlx::PgConnection;
+
+use crate::operation_row::clean;
+use crate::{Claimed, Store, StoreError};
+
+/// How many deposits are looked at in one go.
+const BATCH: i64 = 500;
+
+/// A transfer to an address of ours, as a webhook tells of it.
+#[derive(Clone, Debug)]
+pub struct SeenDeposit {
+    /// On which chain.
+    pub network: Network,
+    /// In which transaction.
+    pub transaction: String,
+    /// Which of that transaction's transfers, where it is a token's.
+    pub place: String,
+    /// To which address, as [`Network::key_of`] writes it.
+    pub address_key: String,
+    /// How much of what.
+    pub money: Money,
+    /// Whether it is of the chain's own coin.
+    pub is_coin: bool,
+    /// In which block, where in any.
+    pub block: Option<u64>,
+}
+
+/// A deposit that is not final yet.
+#[derive(Clone, Debug)]
+pub struct WaitingDeposit {
+    /// What was seen.
+    pub seen: SeenDeposit,
+    /// Whose it is.
+    pub operation: OperationId,
+    /// For how long it has been known, in milliseconds.
+    pub known_ms: i64,
+}
+
+/// What a chain says of a deposit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// In this block, or in none.
+    In(Option<u64>),
+    /// Deep enough to stay.
+    Final,
+    /// It never took effect.
+    Gone,
+}
+
+struct Allotment<'a> {
+    id: OperationId,
+    network: Network,
+    derive: &'a (dyn Fn(u32) -> Result<String, String> + Sync),
+}
+
+impl Store {
+    /// Allots the next address of `network` to a claimed order, once: asking again finds the first.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Corrupt`] where no address can be derived.
+    pub async fn allot(
+        &self,
+        claimed: &mut Claimed,
+        network: Network,
+        derive: &(dyn Fn(u32) -> Result<String, String> + Sync),
+    ) -> Result<(), StoreError> {
+        let allotment = Allotment { id: claimed.operation.id, network, derive };
+        let address = self.transaction("allot", &allotment, |c, a| Box::pin(allot(c, a))).await?;
+        claimed.operation.address = Some(address);
+        Ok(())
+    }
+
+    /// The order that an address was allotted to.
+    ///
+    /// # Errors
+    /// [`StoreError`], where Postgres is away or refuses.
+    pub async fn order_at(
+        &self,
+        network: Network,
+        address_key: &str,
+    ) -> Result<Option<OperationId>, StoreError> {
+        let id = sqlx::query_scalar!(
+            "/* order_at */ SELECT operation_id FROM deposit_addresses WHERE network = $1 AND address_key = $2",
+            network.as_str(),
+            address_key,
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(id.map(OperationId::from_uuid))
+    }
+
+    /// Writes down a transfer to an order's address. What is final stays final.
+    ///
+    /// # Errors
+    /// [`StoreError`]; writing it down again is always right.
+    pub async fn see_deposit(&self, order: OperationId, seen: &SeenDeposit) -> Result<(), StoreError> {
+        sqlx::query!(
+            "/* deposit_seen */ INSERT INTO deposits
+                 (network, transaction, place, address_key, operation_id, amount, asset, is_coin, block)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             ON CONFLICT (network, transaction, place, address_key) DO UPDATE
+                 SET block = excluded.block WHERE deposits.status = 'seen'",
+            seen.network.as_str(),
+            clean(&seen.transaction),
+            clean(&seen.place),
+            seen.address_key,
+            order.as_uuid(),
+            seen.money.amount(),
+            seen.money.asset().code(),
+            seen.is_coin,
+            seen.block.and_then(|block| i64::try_from(block).ok()),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The chains on which deposits wait.
+    ///
+    /// # Errors
+    /// [`StoreError`], where Postgres is away or refuses.
+    pub async fn networks_waiting(&self) -> Result<Vec<Network>, StoreError> {
+        let names = sqlx::query_scalar!(
+            "/* deposits_networks */ SELECT DISTINCT network FROM deposits WHERE status = 'seen'"
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// The deposits of a chain that are not final, those that were not looked at for longest first.
+    ///
+    /// # Errors
+    /// [`StoreError`], where Postgres is away or refuses.
+    pub async fn waiting_deposits(&self, network: Network) -> Result<Vec<WaitingDeposit>, StoreError> {
+        let rows = sqlx::query!(
+            "/* deposits_waiting */ SELECT transaction, place, address_key, operation_id, amount, asset, is_coin, block,
+                 (EXTRACT(EPOCH FROM now() - seen_at) * 1000)::bigint AS \"known_ms!\"
+             FROM deposits WHERE network = $1 AND status = 'seen' ORDER BY checked_at LIMIT $2",
+            network.as_str(),
+            BATCH,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let operation = OperationId::from_uuid(row.operation_id);
+                Ok(WaitingDeposit {
+                    seen: SeenDeposit {
+                        network,
+                        transaction: row.transaction,
+                        place: row.place,
+                        address_key: row.address_key,
+                        money: money(&operation, row.amount, &row.asset)?,
+                        is_coin: row.is_coin,
+                        block: row.block.and_then(|block| u64::try_from(block).ok()),
+                    },
+                    operation,
+                    known_ms: row.known_ms,
+                })
+            })
+            .collect()
+    }
+
+    /// Writes down what the chain says of a deposit.
+    ///
+    /// # Errors
+    /// [`StoreError`]; writing it down again is always right.
+    pub async fn mark_deposit(&self, seen: &SeenDeposit, standing: Standing) -> Result<(), StoreError> {
+        let (status, block) = match standing {
+            Standing::In(block) => ("seen", block),
+            Standing::Final => ("final", seen.block),
+            Standing::Gone => ("gone", None),
+        };
+        sqlx::query!(
+            "/* deposit_mark */ UPDATE deposits SET status = $5, block = $6, checked_at = now()
+             WHERE network = $1 AND transaction = $2 AND place = $3 AND address_key = $4 AND status = 'seen'",
+            seen.network.as_str(),
+            seen.transaction,
+            seen.place,
+            seen.address_key,
+            status,
+            block.and_then(|block| i64::try_from(block).ok()),
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Whether an order has deposits that may still become final.
+    ///
+    /// # Errors
+    /// [`StoreError`], where Postgres is away or refuses.
+    pub async fn has_waiting_deposits(&self, order: OperationId) -> Result<bool, StoreError> {
+        let found = sqlx::query_scalar!(
+            "/* deposits_of_order */ SELECT true AS \"waits!\" FROM deposits
+             WHERE operation_id = $1 AND status = 'seen' LIMIT 1",
+            order.as_uuid(),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(found.unwrap_or(false))
+    }
+}
+
+/// The address that is allotted to an operation, where one is.
+pub(crate) async fn address_of(
+    connection: &mut PgConnection,
+    id: OperationId,
+) -> Result<Option<String>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "/* address_of */ SELECT address FROM deposit_addresses WHERE operation_id = $1",
+        id.as_uuid(),
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
+async fn allot(connection: &mut PgConnection, allotment: &Allotment<'_>) -> Result<String, StoreError> {
+    let Allotment { id, network, derive } = allotment;
+    let index = sqlx::query_scalar!(
+        "/* address_next */ INSERT INTO address_counters (network, next_index) VALUES ($1, 1)
+         ON CONFLICT (network) DO UPDATE SET next_index = address_counters.next_index + 1
+         RETURNING next_index - 1 AS \"index!\"",
+        network.as_str(),
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    // The counter's row is locked now: whoever allots to the same order has been before us, or waits.
+    if let Some(address) = address_of(connection, *id).await? {
+        return Ok(address);
+    }
+    let impossible = |why: String| StoreError::Corrupt {
+        table: "address_counters",
+        column: "next_index",
+        id: network.as_str().to_owned(),
+        why,
+    };
+    let number = u32::try_from(index).map_err(|_| impossible("there are no addresses left".to_owned()))?;
+    let address = derive(number).map_err(impossible)?;
+    sqlx::query!(
+        "/* address_allot */ INSERT INTO deposit_addresses (network, address_index, address, address_key, operation_id)
+         VALUES ($1, $2, $3, $4, $5)",
+        network.as_str(),
+        index,
+        address,
+        network.key_of(&address),
+        id.as_uuid(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(address)
+}
+
+fn money(operation: &OperationId, amount: Decimal, asset: &str) -> Result<Money, StoreError> {
+    let corrupt = |why: String| StoreError::Corrupt {
+        table: "deposits",
+        column: "amount",
+        id: operation.to_string(),
+        why,
+    };
+    let asset: Asset = asset.parse().map_err(|_| corrupt(format!("unknown asset {asset:?}")))?;
+    Money::new(amount, asset).map_err(|error| corrupt(error.to_string()))
+}
