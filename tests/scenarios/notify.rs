@@ -169,3 +169,20 @@ async fn a_worker_that_dies_after_the_receiver_has_taken_an_event_tells_it_again
     world.finish().await;
     assert!(next.stop().await.success());
 }
+
+#[tokio::test]
+async fn a_receiver_that_says_it_is_gone_is_left_alone_until_an_operator_enables_it() {
+    let receiver = Receiver::start(Mood::Gone).await;
+    let world = world(&receiver).await;
+    let id = world.api.payout("order-1", "15.5").await.accepted();
+    receiver.came(1).await;
+    world.run_until_idle().await;
+    world.assert_state(id, "settled").await;
+    assert!(world.payfleet(&["receivers", "list"]).await.contains("disabled: HTTP 410"));
+    assert_eq!(receiver.callbacks().len(), 1);
+    receiver.set(Mood::Takes);
+    world.payfleet(&["receivers", "enable", "shop"]).await;
+    world.run_until_idle().await;
+    assert_told_all(&world, &receiver).await;
+    world.finish().await;
+}

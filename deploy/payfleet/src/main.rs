@@ -17,6 +17,7 @@ Examples:
   payfleet dlq retry JOB             gives it back to the workers
   payfleet rebuild                   after Redis has lost its data: makes the jobs that should exist
   payfleet audit                     recomputes everything and names what differs
+  payfleet receivers list            whom the fleet tells of what happens, and who is behind
   payfleet hash-token                makes an API token and the line that configures it
   payfleet webhook verify ...        is this delivery the provider's, and which event is it
   payfleet sandbox                   the four providers alone, to write an application against";
@@ -45,6 +46,9 @@ enum Command {
     Audit(commands::audit::Options),
     /// Makes the jobs that Postgres says should exist, after Redis has lost its data
     Rebuild(commands::rebuild::Options),
+    /// Whom the fleet tells of what happens
+    #[command(subcommand)]
+    Receivers(commands::receivers::Command),
     /// Makes an API token, or hashes the one on stdin, for the producer
     HashToken(commands::hash_token::Options),
     /// Verifies a provider's delivery, or signs one
@@ -66,6 +70,7 @@ async fn main() -> ExitCode {
             Err(error) => Err(error),
         },
         Command::Rebuild(options) => commands::rebuild::run(&options).await,
+        Command::Receivers(command) => commands::receivers::run(command).await,
         Command::HashToken(options) => commands::hash_token::run(&options),
         Command::Webhook(command) => commands::webhook::run(command),
         Command::Sandbox(options) => commands::sandbox::run(options).await,

@@ -22,6 +22,7 @@ mod operation_row;
 mod pool;
 mod reads;
 mod rebuild;
+mod receivers;
 mod reconciliation;
 mod record;
 mod rescue;
@@ -44,6 +45,7 @@ pub use notifications::{ClaimedNotification, DueNotification, NotificationClaim,
 pub use pool::{Store, check_database_url};
 pub use reads::{OperationCount, OperationView, WebhookCount};
 pub use rebuild::{Page, Place, RunningRun, Unfinished, UnhandledWebhook};
+pub use receivers::ReceiverView;
 pub use reconciliation::{Compared, RunSummary};
 pub use record::{Attempt, Next, Purpose};
 pub use rescue::Overdue;

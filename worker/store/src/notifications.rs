@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use crate::operation_row::{clean, json, tenant};
 use crate::transitions::TransitionRow;
 use crate::write::millis;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, receivers};
 
 /// Within this an attempt has ended, or its worker is gone and another one makes it. Longer than the
 /// longest call of a receiver.
@@ -68,32 +68,6 @@ pub enum NotificationEnd {
 }
 
 impl Store {
-    /// Makes known a receiver of the settings. One whose URL has changed is enabled again.
-    ///
-    /// # Errors
-    /// [`StoreError`]; trying again is always right.
-    pub async fn register_receiver(
-        &self,
-        name: &ReceiverName,
-        tenant: &TenantId,
-        url: &str,
-    ) -> Result<(), StoreError> {
-        sqlx::query!(
-            "/* receiver_register */ INSERT INTO receivers (name, tenant, url) VALUES ($1, $2, $3)
-             ON CONFLICT (name) DO UPDATE
-             SET tenant = EXCLUDED.tenant, url = EXCLUDED.url,
-                 disabled_at = CASE WHEN receivers.url = EXCLUDED.url THEN receivers.disabled_at END,
-                 disabled_reason = CASE WHEN receivers.url = EXCLUDED.url THEN receivers.disabled_reason END
-             WHERE receivers.tenant <> EXCLUDED.tenant OR receivers.url <> EXCLUDED.url",
-            name.as_str(),
-            tenant.as_str(),
-            url,
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
     /// What is due to be sent, longest first, up to `limit` for each receiver that is not disabled.
     ///
     /// # Errors
@@ -238,7 +212,7 @@ async fn finish(
 ) -> Result<Option<(Notify, u64)>, StoreError> {
     let answer = clean(answer);
     if *end == NotificationEnd::Gone {
-        disable(connection, &claimed.notify.receiver, &answer).await?;
+        receivers::disable(connection, &claimed.notify.receiver, &answer).await?;
     }
     let (delivered, failed) = match end {
         NotificationEnd::Taken => (claimed.transition.sequence, 0),
@@ -273,22 +247,6 @@ async fn finish(
     Ok(version
         .filter(|row| row.wakes && *end != NotificationEnd::Gone)
         .map(|row| (Notify { version: row.version, ..claimed.notify.clone() }, wait_ms)))
-}
-
-async fn disable(
-    connection: &mut PgConnection,
-    receiver: &ReceiverName,
-    reason: &str,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        "/* receiver_disable */ UPDATE receivers SET disabled_at = now(), disabled_reason = $2
-         WHERE name = $1 AND disabled_at IS NULL",
-        receiver.as_str(),
-        reason,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// Parks the notification whose job died before it could say how its attempt ended: otherwise the

@@ -6,6 +6,7 @@ pub(crate) mod hash_token;
 pub(crate) mod migrate;
 pub(crate) mod orders;
 pub(crate) mod rebuild;
+pub(crate) mod receivers;
 pub(crate) mod sandbox;
 pub(crate) mod show;
 mod stores;

@@ -139,7 +139,7 @@ fn log(claimed: &ClaimedNotification, end: &NotificationEnd, attempt: i32, answe
         ),
         NotificationEnd::Gone => tracing::error!(
             receiver.name = %receiver, event.id = id,
-            "The receiver answered 410 and is disabled; its events wait until it has another URL."
+            "The receiver answered 410 and is disabled; its events wait. `payfleet receivers enable {receiver}` goes on."
         ),
     }
 }
