@@ -5,6 +5,7 @@ mod bench;
 mod command;
 mod conformance;
 mod deliveries;
+mod differences;
 mod faults;
 mod garbage;
 mod heleket;

@@ -68,3 +68,22 @@ async fn one_trace_runs_from_the_request_to_the_provider_call_and_the_sql() {
     assert!(seen, "no trace is complete: {:?}", *spans.borrow());
     world.finish().await;
 }
+
+#[tokio::test]
+async fn no_secret_reaches_a_log_however_much_is_logged() {
+    let world = World::with(Setup { workers: 0, ..Setup::default() }).await;
+    let more = [("LOG", "trace,hyper=trace,reqwest=trace,payfleet=trace".to_owned())];
+    let worker = world.worker_process_with("talkative", &more).await;
+    world.api.payout("order-1", "15.5").await.accepted();
+    world.api.mint("mint-1", "bus-1", "12.5").await.accepted();
+    world.providers.plan(&world.providers.heleket, "/v1/payout", 1, serde_json::json!({"status": 401})).await;
+    world.api.post("/v1/orders/none/cancel", "unused", &serde_json::json!({})).await;
+    world.run_until_idle().await;
+    let log = worker.log("talkative");
+    assert!(log.contains("The provider was called."), "it has logged what it did");
+    for secret in world.providers.secrets_of_workers() {
+        assert!(!log.contains(secret), "a secret is in the log");
+    }
+    assert!(worker.stop().await.success());
+    world.finish().await;
+}

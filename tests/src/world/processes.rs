@@ -36,7 +36,7 @@ impl Worker {
 /// A worker that is a process.
 pub struct WorkerProcess {
     child: Child,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 impl WorkerProcess {
@@ -61,7 +61,12 @@ impl WorkerProcess {
             .only_env(environment.collect())
             .orphaned(Orphaned::Killed);
         let child = launch.spawn().await.expect("the worker starts");
-        Self { child, _home: home }
+        Self { child, home }
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.home.path().join(format!("{name}.log"))).expect("a log")
     }
 
     /// Ends it at once, as a crash would.

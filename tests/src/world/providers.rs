@@ -127,6 +127,11 @@ impl Providers {
         }
     }
 
+    /// What workers call the sandboxes with, and nobody may read anywhere.
+    pub fn secrets_of_workers(&self) -> [&'static str; 3] {
+        [SECRET, PAYMENT_KEY, API_KEY]
+    }
+
     /// The same as environment variables, for a worker that is a process.
     pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
