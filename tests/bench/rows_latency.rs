@@ -17,7 +17,7 @@ const ALL: [Engine; 4] = [Engine::Ours, Engine::Lease, Engine::Stream, Engine::S
 
 /// `pickup-500-p50`, `pickup-500-p99`.
 pub(crate) async fn busy(bench: &Bench) -> anyhow::Result<Vec<Measured>> {
-    let jobs = if bench.quick { 500 } else { 5_000 };
+    let jobs = if bench.quick { 500 } else { 3_000 };
     let every = Duration::from_millis(2);
     let found = bench.in_turns(&ALL, async |engine| pickup(bench, engine, jobs, every).await).await?;
     let row = |row, about, value: fn(&Report) -> f64, most| {
@@ -31,7 +31,7 @@ pub(crate) async fn busy(bench: &Bench) -> anyhow::Result<Vec<Measured>> {
 
 /// `pickup-2-max`.
 pub(crate) async fn seldom(bench: &Bench) -> anyhow::Result<Vec<Measured>> {
-    let jobs = if bench.quick { 6 } else { 20 };
+    let jobs = if bench.quick { 6 } else { 12 };
     let every = Duration::from_millis(500);
     let found = bench.in_turns(&ALL, async |engine| pickup(bench, engine, jobs, every).await).await?;
     let longest = series(&found, |report| report.max_us / 1e3);
