@@ -18,6 +18,7 @@ mod openapi;
 mod operations;
 mod parameters;
 mod problem;
+mod qr;
 mod redis_check;
 mod schemas;
 mod secrets;

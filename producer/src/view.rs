@@ -14,6 +14,7 @@ use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
 use crate::export::Cell;
+use crate::qr::PayBy;
 use crate::schemas;
 use crate::selection::cursor;
 
@@ -62,6 +63,9 @@ pub(crate) struct Shown<'a> {
     /// What the client needs to go on: a wallet's address, a link.
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<&'a BTreeMap<String, String>>,
+    /// How its payer is told where to pay: of an order that waits for money.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pay_by: Option<PayBy>,
     /// Why it failed, or how the provider's record differs from what was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
@@ -107,6 +111,7 @@ pub(crate) fn operation(row: &OperationView) -> Shown<'_> {
         provider_ref: row.state.provider_ref().or(row.provider_ref.as_deref()),
         tx_hash: row.state.tx_hash(),
         result: row.state.facts().filter(|facts| !facts.is_empty()),
+        pay_by: pay_by(row),
         reason: reason(&row.state),
         parked: parked(row.parked.as_deref(), row.parked_reason.as_deref()),
         created_at: rfc3339(row.created_at),
@@ -134,6 +139,8 @@ fn listed(row: &ListedOperation) -> Shown<'_> {
         provider_ref: row.provider_ref.as_deref(),
         tx_hash: progress.and_then(State::tx_hash),
         result: progress.and_then(State::facts).filter(|facts| !facts.is_empty()),
+        // A page of codes would be a page of pictures.
+        pay_by: None,
         reason: progress.and_then(reason),
         parked: parked(row.parked.as_deref(), row.parked_reason.as_deref()),
         created_at: rfc3339(row.created_at),
@@ -185,6 +192,13 @@ pub(crate) fn line(row: &ListedOperation) -> [Cell<'_>; COLUMNS.len()] {
         Cell::Ours(rfc3339(row.created_at)),
         Cell::Ours(rfc3339(row.updated_at)),
     ]
+}
+
+/// The address of an order that waits for money, to be scanned.
+fn pay_by(row: &OperationView) -> Option<PayBy> {
+    let waits = row.kind == OperationKind::Order && matches!(row.state, State::Accepted { .. });
+    let address = row.state.facts()?.get("address").filter(|_| waits)?;
+    PayBy::of(row.request.network()?, address, row.request.money()?)
 }
 
 /// The reason that goes with the state.

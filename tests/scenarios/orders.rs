@@ -46,6 +46,9 @@ async fn until_received(world: &World, id: OperationId, amount: &str) {
 async fn an_order_is_paid_when_its_deposit_is_final_and_not_before() {
     let world = World::start().await;
     let (id, address) = placed(&world, "o-1", "15.5").await;
+    let pay_by = shown(&world, id).await["pay_by"].clone();
+    assert_eq!(pay_by["uri"], json!(address));
+    assert!(pay_by["qr_svg"].as_str().unwrap().starts_with("<svg "));
     pay(&world, &address, "15.5").await;
     mine(&world, 1).await;
     world
