@@ -1,5 +1,6 @@
 //! The store on a real Postgres.
 
+mod archive;
 mod audit;
 mod claims;
 mod dead_letters;

@@ -18,6 +18,8 @@ Examples:
   payfleet rebuild                   after Redis has lost its data: makes the jobs that should exist
   payfleet audit                     recomputes everything and names what differs
   payfleet receivers list            whom the fleet tells of what happens, and who is behind
+  payfleet archive --before 2026-05 --to DIR
+                                     takes old months of history out of the database, into files
   payfleet hash-token                makes an API token and the line that configures it
   payfleet webhook verify ...        is this delivery the provider's, and which event is it
   payfleet sandbox                   the four providers alone, to write an application against";
@@ -49,6 +51,8 @@ enum Command {
     /// Whom the fleet tells of what happens
     #[command(subcommand)]
     Receivers(commands::receivers::Command),
+    /// Takes old months of history out of the database, into files
+    Archive(commands::archive::Options),
     /// Makes an API token, or hashes the one on stdin, for the producer
     HashToken(commands::hash_token::Options),
     /// Verifies a provider's delivery, or signs one
@@ -71,6 +75,7 @@ async fn main() -> ExitCode {
         },
         Command::Rebuild(options) => commands::rebuild::run(&options).await,
         Command::Receivers(command) => commands::receivers::run(command).await,
+        Command::Archive(options) => commands::archive::run(&options).await,
         Command::HashToken(options) => commands::hash_token::run(&options),
         Command::Webhook(command) => commands::webhook::run(command),
         Command::Sandbox(options) => commands::sandbox::run(options).await,

@@ -39,6 +39,19 @@ pub enum StoreError {
     /// An event that cannot happen in the operation's state.
     #[error(transparent)]
     Illegal(#[from] Illegal),
+    /// A month of history could not be written to its file. It stays in the database.
+    #[error("the month cannot be written to its file: {0}")]
+    Export(#[source] std::io::Error),
+    /// A month of history has changed since it was exported. It stays in the database.
+    #[error("{partition} has {there} rows, {exported} were exported: run it again")]
+    Changed {
+        /// Which month of which table.
+        partition: String,
+        /// How many rows were exported.
+        exported: i64,
+        /// How many it has.
+        there: i64,
+    },
     /// Anything else Postgres refused: a bug of ours, or a schema older than this program.
     #[error("Postgres refused: {0}")]
     Refused(#[source] sqlx::Error),
@@ -67,6 +80,8 @@ impl StoreError {
             Self::Corrupt { .. } => "corrupt_row",
             Self::Illegal(_) => "illegal_event",
             Self::Refused(_) => "postgres_refused",
+            Self::Export(_) => "export_failed",
+            Self::Changed { .. } => "month_changed",
             Self::InvalidUrl(_) => "invalid_url",
             Self::Migration(_) => "migration_failed",
         }
@@ -80,6 +95,8 @@ impl StoreError {
             Self::LostRace { .. }
             | Self::Corrupt { .. }
             | Self::Illegal(_)
+            | Self::Export(_)
+            | Self::Changed { .. }
             | Self::InvalidUrl(_)
             | Self::Migration(_) => false,
         }
@@ -105,6 +122,8 @@ impl Classify for StoreError {
             | Self::UnknownCommit { .. }
             | Self::LostRace { .. }
             | Self::Refused(_)
+            | Self::Export(_)
+            | Self::Changed { .. }
             | Self::Migration(_) => OutcomeClass::Retryable,
         }
     }

@@ -7,6 +7,7 @@
 //! renews it.
 
 pub mod admin;
+mod archive;
 mod audit;
 mod claim;
 mod dead_letters;
@@ -31,6 +32,7 @@ mod transitions;
 mod webhooks;
 mod write;
 
+pub use archive::{HeldBack, OldMonth};
 pub use audit::{AuditNews, AuditSummary, Check, Finding};
 pub use claim::{Claim, ClaimRequest, Claimed, OpenIntent};
 pub use dead_letters::{DeadLetter, IDEMPOTENCY_CONFLICT};

@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+pub(crate) mod archive;
 pub(crate) mod audit;
 pub(crate) mod dlq;
 pub(crate) mod hash_token;

@@ -1,6 +1,6 @@
 //! The `reconcile` job: compares a provider's record of a window with ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -112,11 +112,11 @@ pub fn compare(listed: &[Listed], held: &[Held]) -> Comparison {
         entries.dedup_by(|a, b| std::ptr::eq(*a, *b));
         found.extend(differences(ours, &entries));
     }
+    let references: BTreeSet<&str> = held.iter().map(|ours| ours.reference.as_str()).collect();
+    let ids: BTreeSet<&str> = held.iter().filter_map(|ours| ours.provider_ref.as_deref()).collect();
     let known = |entry: &Listed| {
-        held.iter().any(|ours| {
-            entry.our_reference.as_deref() == Some(ours.reference.as_str())
-                || ours.provider_ref.as_deref() == Some(entry.report.provider_ref.as_str())
-        })
+        entry.our_reference.as_deref().is_some_and(|reference| references.contains(reference))
+            || ids.contains(entry.report.provider_ref.as_str())
     };
     let strangers = listed.iter().filter(|entry| !known(entry)).cloned().collect();
     Comparison { found, strangers }

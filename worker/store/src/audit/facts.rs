@@ -35,6 +35,8 @@ pub(super) struct Row {
     pub(super) parked: bool,
     /// Whether events wait in its inbox: they wake it even where it is final.
     pub(super) has_events: bool,
+    /// The month it was made in is archived, so its history may begin later.
+    pub(super) archived: bool,
     /// Of what it builds on, where that has a row.
     pub(super) subject_kind: Option<String>,
     pub(super) subject_tenant: Option<String>,
@@ -95,6 +97,8 @@ pub(super) async fn page(
              o.state, o.state_data, o.version, o.next_wake_at IS NOT NULL AS \"wakes!\",
              o.parked IS NOT NULL AS \"parked!\",
              EXISTS (SELECT 1 FROM inbox WHERE operation_id = o.id AND applied_at IS NULL) AS \"has_events!\",
+             o.created_at < (SELECT max(month) + interval '1 month' FROM archived_months
+                             WHERE parent = 'operation_history') IS TRUE AS \"archived!\",
              subject.kind AS \"subject_kind?\", subject.tenant AS \"subject_tenant?\",
              subject.state_data AS \"subject_state?\"
          FROM operations o LEFT JOIN operations subject ON subject.id = o.subject_id

@@ -135,9 +135,15 @@ fn intents(subject: &str, intents: &[Intent], operation: &Operation, desk: &mut 
     }
 }
 
-/// Whether the history begins at the beginning, has no gap, and ends where the operation is.
+/// Whether the history begins at the beginning, has no gap, and ends where the operation is. One whose
+/// first months are archived is looked at from where it goes on, and cannot be replayed.
 fn is_whole(subject: &str, row: &Row, history: &[HistoryRow], desk: &mut Desk<'_>) -> bool {
-    let mut at = State::Requested.name();
+    let begins = history.first().map(|step| step.from_state.as_str());
+    let is_cut = row.archived && begins != Some(State::Requested.name());
+    if is_cut && history.is_empty() {
+        return false;
+    }
+    let mut at = begins.filter(|_| is_cut).unwrap_or(State::Requested.name());
     for step in history {
         if step.from_state != at {
             let place = format!("version {} step {}", step.version, step.step);
@@ -155,7 +161,7 @@ fn is_whole(subject: &str, row: &Row, history: &[HistoryRow], desk: &mut Desk<'_
     if at != row.state {
         desk.found(Check::History, subject, format!("ends at {at}, the operation is {}", row.state));
     }
-    at == row.state
+    at == row.state && !is_cut
 }
 
 /// What the history makes of the operation, against what is stored.
