@@ -1,5 +1,7 @@
 //! Ending leases.
 
+use std::collections::BTreeMap;
+
 use payfleet_core::JobId;
 use payfleet_core::job::{Failure, NewJob, QueueName};
 use redis::Cmd;
@@ -137,10 +139,15 @@ impl Queue {
         let script = &self.inner.scripts.settle;
         let mut call = script.call(&self.tag(queue));
         call.arg(millis(self.config().dedupe));
-        // By take, and within one in the order given: the first word on a job is the one that counts.
+        // By take, both in the order given: the first word on a job is the one that counts, and jobs given
+        // back from the last to the first keep their order across takes.
         let mut order: Vec<usize> = (0..ends.len()).collect();
         let take = |at: &usize| ends.get(*at).map_or(0, |(lease, _)| take_of(lease.token));
-        order.sort_by_key(take);
+        let mut first = BTreeMap::new();
+        for at in 0..ends.len() {
+            first.entry(take(&at)).or_insert(at);
+        }
+        order.sort_by_key(|at| first.get(&take(at)).copied());
         for group in order.chunk_by(|a, b| take(a) == take(b)) {
             let all = || group.iter().filter_map(|at| ends.get(*at));
             // The short form is for groups of which all are simply done.

@@ -216,12 +216,14 @@ impl Hold {
         }
     }
 
-    /// Takes back what has been here for longer than `stay` and no handler has started.
+    /// Takes back what no handler has started, once the first of it has been here for longer than `stay`: the
+    /// rest would have to wait as well, and given back later it would come before the first.
     pub(super) fn take_overstayed(&self, stay: Duration) -> Vec<LeaseRef> {
         let mut state = self.state();
-        let overstayed = |delivery: &Delivery| delivery.lease.here_for() > stay;
-        let count = state.buffer.iter().take_while(|delivery| overstayed(delivery)).count();
-        let back: Vec<LeaseRef> = state.buffer.drain(..count).map(|d| d.lease.lease()).collect();
+        if state.buffer.front().is_none_or(|delivery| delivery.lease.here_for() <= stay) {
+            return Vec::new();
+        }
+        let back: Vec<LeaseRef> = state.buffer.drain(..).map(|d| d.lease.lease()).collect();
         for lease in &back {
             state.held.remove(&lease.id);
         }
