@@ -1,9 +1,9 @@
 //! Enqueue calls that arrive while others are in flight go out together, in one round trip.
 //!
 //! Per queue, [`AT_ONCE`] script calls may be in flight, so that Redis works while answers are handed
-//! out. A call that finds a turn sends its own jobs; one that does not waits, and whoever's turn ends
-//! passes it on to all that wait. So many concurrent producers cost Redis little more than one, and a
-//! caller that goes away in mid-call takes nobody else's answer with it.
+//! out. A call that finds a turn lets others that are about to call come along, and sends; one that does
+//! not waits, and whoever's turn ends passes it on to all that wait. So many concurrent producers cost
+//! Redis little more than one, and a caller that goes away in mid-call takes nobody else's answer with it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -86,16 +86,7 @@ impl Together {
         let Some(line) = lines.get_mut(name) else {
             return Vec::new();
         };
-        let (mut jobs, mut bytes) = (0_usize, 0_usize);
-        let fits = |call: &&Call| {
-            let first = jobs == 0;
-            jobs = jobs.saturating_add(call.jobs.len());
-            bytes = call.jobs.iter().fold(bytes, |sum, job| sum.saturating_add(job.size()));
-            first || (jobs <= MAX_JOBS && bytes <= MAX_BYTES)
-        };
-        let count = line.waiting.iter().take_while(fits).count();
-        let rest = line.waiting.split_off(count);
-        let next = std::mem::replace(&mut line.waiting, rest);
+        let next = line.take();
         if next.is_empty() {
             line.sending = line.sending.saturating_sub(1);
             if line.sending == 0 {
@@ -103,6 +94,28 @@ impl Together {
             }
         }
         next
+    }
+
+    /// The calls that wait just now, for one that has a turn.
+    fn gather(&self, name: &QueueName) -> Vec<Call> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.get_mut(name).map(Line::take).unwrap_or_default()
+    }
+}
+
+impl Line {
+    /// As many of the waiting calls as may go out together.
+    fn take(&mut self) -> Vec<Call> {
+        let (mut jobs, mut bytes) = (0_usize, 0_usize);
+        let fits = |call: &&Call| {
+            let first = jobs == 0;
+            jobs = jobs.saturating_add(call.jobs.len());
+            bytes = call.jobs.iter().fold(bytes, |sum, job| sum.saturating_add(job.size()));
+            first || (jobs <= MAX_JOBS && bytes <= MAX_BYTES)
+        };
+        let count = self.waiting.iter().take_while(fits).count();
+        let rest = self.waiting.split_off(count);
+        std::mem::replace(&mut self.waiting, rest)
     }
 }
 
@@ -116,26 +129,37 @@ impl Queue {
             return self.enqueue_now(name, &jobs).await;
         }
         match self.inner.together.join(self, name, jobs) {
-            Joined::Turn(turn, jobs) => {
-                let answer = self.enqueue_now(name, &jobs).await;
-                drop(turn);
-                answer
-            }
-            Joined::Waits(answered) => {
-                let ended = |_| Error::encoding("an enqueue", "its task ended with the runtime");
-                answered.await.unwrap_or_else(|error| Err(ended(error)))
-            }
+            Joined::Turn(turn, jobs) => self.send_with_others(turn, jobs).await,
+            Joined::Waits(answered) => told(answered).await,
         }
+    }
+
+    /// One that went out alone would make all others wait for its round trip.
+    async fn send_with_others(&self, turn: Turn, jobs: Vec<Prepared>) -> Answer {
+        tokio::task::yield_now().await;
+        let mut calls = self.inner.together.gather(&turn.name);
+        if calls.is_empty() {
+            return self.enqueue_now(&turn.name, &jobs).await;
+        }
+        let (answer, answered) = oneshot::channel();
+        calls.push(Call { jobs, answer });
+        // On a task of its own: the others' answers must not go with this caller.
+        crate::backend::spawn(send(turn, calls));
+        told(answered).await
     }
 }
 
-/// Sends waiting calls, and hands each its own answer.
+async fn told(answered: oneshot::Receiver<Answer>) -> Answer {
+    let ended = |_| Error::encoding("an enqueue", "its task ended with the runtime");
+    answered.await.unwrap_or_else(|error| Err(ended(error)))
+}
+
+/// Sends waiting calls, and hands each its own answer; then those who call again come along next.
 async fn send(turn: Turn, mut calls: Vec<Call>) {
     let (queue, name) = (turn.queue.clone(), turn.name.clone());
     let counts: Vec<usize> = calls.iter().map(|call| call.jobs.len()).collect();
     let jobs: Vec<Prepared> = calls.iter_mut().flat_map(|call| std::mem::take(&mut call.jobs)).collect();
     let answer = queue.enqueue_now(&name, &jobs).await;
-    drop(turn);
     let alone = calls.len() == 1;
     let mut jobs = &jobs[..];
     let mut answers = answer.as_ref().map(Vec::as_slice).unwrap_or_default();
@@ -155,4 +179,6 @@ async fn send(turn: Turn, mut calls: Vec<Call>) {
         // A caller that is gone wants no answer.
         let _ = call.answer.send(said);
     }
+    tokio::task::yield_now().await;
+    drop(turn);
 }
