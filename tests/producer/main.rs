@@ -8,5 +8,6 @@ mod limits;
 mod listed;
 mod outages;
 mod payouts_and_mints;
+mod reconciled;
 mod shown;
 mod webhooks;

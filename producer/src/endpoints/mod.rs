@@ -7,6 +7,7 @@ mod mints;
 mod operations;
 mod orders;
 mod payouts;
+mod reconciliations;
 mod statistics;
 mod telemetry;
 mod wallets;
@@ -47,6 +48,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(operations::export))
         .routes(routes!(operations::show))
         .routes(routes!(statistics::show))
+        .routes(routes!(reconciliations::list))
+        .routes(routes!(reconciliations::show))
         .routes(routes!(events::list))
         .routes(routes!(webhooks::receive))
         .routes(routes!(health::alive))
