@@ -11,4 +11,5 @@ mod outages;
 mod rebuild;
 mod reconciliation;
 mod traces;
+mod weather;
 mod webhooks;

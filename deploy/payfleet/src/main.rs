@@ -16,6 +16,7 @@ Examples:
   payfleet dlq show JOB              one dead letter: what it was, why it died, did money move
   payfleet dlq retry JOB             gives it back to the workers
   payfleet rebuild                   after Redis has lost its data: makes the jobs that should exist
+  payfleet limits                    how often providers may be called now, and which are not called
   payfleet audit                     recomputes everything and names what differs
   payfleet receivers list            whom the fleet tells of what happens, and who is behind
   payfleet archive --before 2026-05 --to DIR
@@ -53,6 +54,8 @@ enum Command {
     Receivers(commands::receivers::Command),
     /// Takes old months of history out of the database, into files
     Archive(commands::archive::Options),
+    /// The fleet's limiters and circuit breakers as they are now
+    Limits(commands::limits::Options),
     /// Makes an API token, or hashes the one on stdin, for the producer
     HashToken(commands::hash_token::Options),
     /// Verifies a provider's delivery, or signs one
@@ -76,6 +79,7 @@ async fn main() -> ExitCode {
         Command::Rebuild(options) => commands::rebuild::run(&options).await,
         Command::Receivers(command) => commands::receivers::run(command).await,
         Command::Archive(options) => commands::archive::run(&options).await,
+        Command::Limits(options) => commands::limits::run(&options).await,
         Command::HashToken(options) => commands::hash_token::run(&options),
         Command::Webhook(command) => commands::webhook::run(command),
         Command::Sandbox(options) => commands::sandbox::run(options).await,

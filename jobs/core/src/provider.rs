@@ -231,6 +231,15 @@ impl Report {
 /// operation is not at fault, so it is parked instead of failed.
 pub const UNAUTHORIZED: &str = "unauthorized";
 
+/// The code of a failure that the provider asks not to repeat. It proves nothing: look it up instead.
+pub const DO_NOT_REPEAT: &str = "do_not_repeat";
+
+/// The code of a failure that is a stored answer: the same key can never be answered otherwise.
+pub const REPLAYED_FAILURE: &str = "replayed_failure";
+
+/// The codes after which an intent's key is not sent again.
+pub const KEY_IS_SPENT: [&str; 2] = [DO_NOT_REPEAT, REPLAYED_FAILURE];
+
 /// What became of one call of an intent, classified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use payfleet_core::provider::REPLAYED_FAILURE;
 use payfleet_core::provider::{Progress, Provider};
 use payfleet_core::{Classify, OutcomeClass};
 use payfleet_providers::sandbox;
-use payfleet_providers::stripe::{Metadata, NewPaymentIntent, NewPayout, REFERENCE, REPLAYED_FAILURE};
+use payfleet_providers::stripe::{Metadata, NewPaymentIntent, NewPayout, REFERENCE};
 use serde_json::json;
 
 use super::sandbox::{bench, fund, payment};

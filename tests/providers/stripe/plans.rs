@@ -2,8 +2,9 @@
 //! answer has, and that acting on the classes never sends more than the library did, always under one
 //! key. The client itself sends once; whoever holds the intent acts, as `attempts` does here.
 
+use payfleet_core::provider::DO_NOT_REPEAT;
 use payfleet_core::{Classify, OutcomeClass};
-use payfleet_providers::stripe::{Client, DO_NOT_REPEAT, IdempotencyKey, NewPaymentIntent};
+use payfleet_providers::stripe::{Client, IdempotencyKey, NewPaymentIntent};
 
 use super::line::{Answer, Line};
 use super::{client, key, money, vectors};

@@ -111,6 +111,21 @@ impl World {
         rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     }
 
+    /// How many attempts each intent has spent.
+    pub async fn attempts_spent(&self) -> Vec<i32> {
+        let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
+        sqlx::query_scalar("SELECT attempts FROM intents").fetch_all(&mut connection).await.expect("intents")
+    }
+
+    /// Every exchange with a provider, in order: why, its code, and the status of a sending's answer.
+    pub async fn exchanges(&self) -> Vec<(String, String, Option<i32>)> {
+        let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
+        sqlx::query_as("SELECT purpose, code, http_status FROM intent_attempts ORDER BY at")
+            .fetch_all(&mut connection)
+            .await
+            .expect("the attempts")
+    }
+
     /// How many answers of calls came after their claim had passed on.
     pub async fn evidence_count(&self) -> i64 {
         let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");

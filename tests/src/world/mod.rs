@@ -52,6 +52,8 @@ pub struct Setup {
     pub own_postgres: bool,
     /// How long a lease lasts.
     pub lease: Duration,
+    /// How long a call of a provider may take.
+    pub call_timeout: Duration,
     /// How often the fleet may call; by default so often that no test waits for it.
     pub limits: Limits,
     /// When the fleet stops calling.
@@ -71,6 +73,7 @@ impl Default for Setup {
             webhooks: true,
             own_postgres: false,
             lease: Duration::from_secs(2),
+            call_timeout: Duration::from_secs(2),
             limits,
             breaker: BreakerPolicy::default(),
             receivers: Receivers::default(),
@@ -196,6 +199,13 @@ impl World {
     pub fn worker_config(&self, name: &str) -> payfleet_worker::Config {
         let mut queue = payfleet_queue::Config::new(self.redis.url());
         queue.lease = self.setup.lease;
+        let mut providers = self.providers.configs();
+        if let Some(heleket) = &mut providers.heleket {
+            heleket.timeout = self.setup.call_timeout;
+        }
+        if let Some(trovotech) = &mut providers.trovotech {
+            trovotech.timeout = self.setup.call_timeout;
+        }
         payfleet_worker::Config {
             queue,
             database_url: self.database_url.clone(),
@@ -205,7 +215,7 @@ impl World {
             shutdown_grace: Duration::from_secs(20),
             reconcile_every: None,
             confirm_interval: Some(Duration::from_millis(100)),
-            providers: self.providers.configs(),
+            providers,
             finality: payfleet_worker::Finality { eth: 3, btc: 2, polygon: 3, tron: 3 },
             limits: self.setup.limits.clone(),
             breaker: self.setup.breaker,

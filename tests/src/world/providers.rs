@@ -47,6 +47,8 @@ pub struct Effect {
     pub asset: String,
     /// The provider's id.
     pub id: String,
+    /// When, in Unix milliseconds.
+    pub at: i64,
 }
 
 /// The secrets that every sandbox signs with; the second is Heleket's for incoming payments.
@@ -173,6 +175,18 @@ impl Providers {
     pub async fn fired(&self, sandbox: &Sandbox) -> u64 {
         let answer = self.get(sandbox, "/_faults").await;
         answer["faults"].as_array().expect("faults").iter().filter_map(|one| one["fired"].as_u64()).sum()
+    }
+
+    /// How often a sandbox was called.
+    pub async fn calls(&self, sandbox: &Sandbox) -> u64 {
+        let answer = self.get(sandbox, "/_calls").await;
+        answer["calls"].as_object().expect("calls").values().filter_map(Value::as_u64).sum()
+    }
+
+    /// The most calls that a sandbox saw in any one second.
+    pub async fn most_in_a_second(&self, sandbox: &Sandbox) -> u64 {
+        let answer = self.get(sandbox, "/_pace").await;
+        answer["most_in_a_second"]["all"].as_u64().expect("calls were counted")
     }
 
     /// Waits until `count` calls are held.

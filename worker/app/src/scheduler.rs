@@ -1,5 +1,8 @@
 //! What runs by the clock: reconciliation of each provider, and the partitions of the coming month.
 //! Every worker asks for every tick; the job's id is derived from its window, so the fleet gets one.
+//!
+//! The queue's own schedules would not do: the jobs they make are all the same, and a comparison must
+//! say which window it is about, also when it was missed.
 
 use std::sync::Arc;
 use std::time::Duration;

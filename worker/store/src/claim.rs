@@ -3,6 +3,7 @@
 
 use payfleet_core::kinds::lifecycle::{Event, Operation, State};
 use payfleet_core::kinds::{NewOperation, OperationKind, Standing};
+use payfleet_core::provider::KEY_IS_SPENT;
 use payfleet_core::{OperationId, ProviderKey, Timestamp};
 use sqlx::PgConnection;
 
@@ -83,6 +84,8 @@ pub struct OpenIntent {
     pub attempts: i32,
     /// Probes made.
     pub probes: i32,
+    /// The provider has asked not to send its key again, or can only answer as before.
+    pub key_is_spent: bool,
 }
 
 struct LockedRow {
@@ -323,9 +326,14 @@ async fn open_intent(
     id: OperationId,
 ) -> Result<Option<OpenIntent>, StoreError> {
     let row = sqlx::query!(
-        "/* intent_open */ SELECT number, provider_key, attempts, probes, opened_at, now() AS \"now!\"
+        "/* intent_open */ SELECT number, provider_key, attempts, probes, opened_at, now() AS \"now!\",
+             EXISTS (
+                 SELECT 1 FROM intent_attempts AS made
+                 WHERE made.operation_id = $1 AND made.intent = number AND made.code = ANY($2)
+             ) AS \"key_is_spent!\"
          FROM intents WHERE operation_id = $1 AND closed_at IS NULL",
         id.as_uuid(),
+        &KEY_IS_SPENT.map(str::to_owned),
     )
     .fetch_optional(connection)
     .await?;
@@ -338,6 +346,7 @@ async fn open_intent(
             opened_at: Some(row.opened_at.into()),
             attempts: row.attempts,
             probes: row.probes,
+            key_is_spent: row.key_is_spent,
         })
     })
     .transpose()

@@ -86,7 +86,8 @@ impl Store {
                 age_ms: known.as_ref().map_or(0, |known| known.age_ms),
                 attempts: known.as_ref().map_or(0, |known| known.attempts).saturating_add(1),
                 opened_at: known.as_ref().and_then(|known| known.opened_at),
-                probes: known.map_or(0, |known| known.probes),
+                probes: known.as_ref().map_or(0, |known| known.probes),
+                key_is_spent: known.is_some_and(|known| known.key_is_spent),
             });
         }
         Ok(opened)

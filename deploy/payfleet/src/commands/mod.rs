@@ -4,6 +4,7 @@ pub(crate) mod archive;
 pub(crate) mod audit;
 pub(crate) mod dlq;
 pub(crate) mod hash_token;
+pub(crate) mod limits;
 pub(crate) mod migrate;
 pub(crate) mod orders;
 pub(crate) mod rebuild;

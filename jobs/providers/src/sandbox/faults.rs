@@ -48,6 +48,8 @@ pub(crate) enum Fault {
     EffectThen500,
     /// It happens, and is answered with this status.
     EffectThenStatus(u16),
+    /// It happens, and is answered with this.
+    EffectThenAnswer(Canned),
     /// It happens, and is answered with 200 and JSON that is larger than anybody should read.
     HugeBody,
     /// It happens, and the key it was called under is forgotten: for providers with keys.
@@ -219,6 +221,10 @@ async fn with_fault(
         Fault::EffectThenStatus(status) => {
             next.run(request).await;
             return refusal(status);
+        }
+        Fault::EffectThenAnswer(canned) => {
+            next.run(request).await;
+            return canned.into_response();
         }
         Fault::HoldAfterEffect => {
             let response = next.run(request).await;

@@ -42,8 +42,6 @@ pub use params::{
     PaymentMethodFilter, PayoutReversal, Redirects,
 };
 #[cfg(feature = "client")]
-pub use refusal::{DO_NOT_REPEAT, REPLAYED_FAILURE};
-#[cfg(feature = "client")]
 pub use words::*;
 
 /// The version of the API, sent with every request and asked for of every webhook endpoint.

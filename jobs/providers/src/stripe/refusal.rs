@@ -9,16 +9,12 @@
 
 use payfleet_core::OutcomeClass;
 use payfleet_core::outcome::LONGEST_RETRY_AFTER_MS;
+use payfleet_core::provider::{DO_NOT_REPEAT, REPLAYED_FAILURE};
 use reqwest::header::HeaderMap;
 
 use super::objects::{Fields, PaymentError};
 use crate::failure::{Call, ProviderError, presentable};
 use crate::http::Exchanged;
-
-/// The code of a failure of Stripe's that it asks not to repeat: look it up instead.
-pub const DO_NOT_REPEAT: &str = "do_not_repeat";
-/// The code of a 5xx that is a stored answer: the same key can never be answered otherwise.
-pub const REPLAYED_FAILURE: &str = "replayed_failure";
 
 /// `Idempotent-Replayed: true`: the stored answer of an earlier request under the same key.
 pub(super) fn is_replayed(headers: &HeaderMap) -> bool {

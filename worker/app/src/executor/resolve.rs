@@ -27,6 +27,8 @@ struct Probed {
     finding: Finding,
     /// The provider did not even look: how long it asked us to wait, in milliseconds.
     slow_down_ms: Option<u64>,
+    /// The code of the failure, where it is one of a sending.
+    code: String,
     http_status: Option<u16>,
     request_id: Option<String>,
 }
@@ -112,24 +114,26 @@ impl Executor {
     }
 }
 
-/// Inside its window the same request with the same key is the probe; after it, a look-up.
+/// Inside its window the same request with the same key is the probe, unless the provider has asked
+/// not to be sent it again; else a look-up.
 async fn probe(client: &Client, policy: DoubtPolicy, effect: &Effect, intent: &OpenIntent) -> Probed {
     match policy {
         policy if sends_again(policy, intent) => {
             let reply = client.call(effect, &intent.key).await;
-            let (finding, slow_down_ms) = match reply.outcome {
-                CallOutcome::Accepted { report } => (Finding::Found { report }, None),
+            let (finding, slow_down_ms, code) = match reply.outcome {
+                CallOutcome::Accepted { report } => (Finding::Found { report }, None, String::new()),
                 // This sending had no effect; an earlier one may have had.
-                CallOutcome::Failed { message, class, .. } => {
-                    (Finding::StillUnknown { reason: message }, slow_down(class))
+                CallOutcome::Failed { message, class, code } => {
+                    (Finding::StillUnknown { reason: message }, slow_down(class), code)
                 }
             };
-            Probed { finding, slow_down_ms, http_status: reply.http_status, request_id: reply.request_id }
+            let (http_status, request_id) = (reply.http_status, reply.request_id);
+            Probed { finding, slow_down_ms, code, http_status, request_id }
         }
         DoubtPolicy::SameKey { .. } | DoubtPolicy::LookUp | DoubtPolicy::Repeat | DoubtPolicy::Operator => {
             let opened = intent.opened_at.unwrap_or_else(|| SystemClock.now());
             let finding = client.look_up(effect, &intent.key, opened).await;
-            Probed { finding, slow_down_ms: None, http_status: None, request_id: None }
+            Probed { finding, slow_down_ms: None, code: String::new(), http_status: None, request_id: None }
         }
     }
 }
@@ -137,7 +141,7 @@ async fn probe(client: &Client, policy: DoubtPolicy, effect: &Effect, intent: &O
 /// Whether the same request again cannot have a second effect.
 const fn sends_again(policy: DoubtPolicy, intent: &OpenIntent) -> bool {
     match policy {
-        DoubtPolicy::SameKey { window_ms } => intent.age_ms < window_ms,
+        DoubtPolicy::SameKey { window_ms } => intent.age_ms < window_ms && !intent.key_is_spent,
         DoubtPolicy::Repeat => true,
         DoubtPolicy::LookUp | DoubtPolicy::Operator => false,
     }
@@ -168,9 +172,9 @@ fn attempt_of(intent: i32, probed: &Probed, took: Duration) -> Attempt {
         Finding::Found { report } => ("found", report.raw_status.clone(), String::new()),
         Finding::NeverHappened => ("never_happened", String::new(), String::new()),
         Finding::StillUnknown { reason } if probed.slow_down_ms.is_some() => {
-            ("rate_limited", String::new(), reason.clone())
+            ("rate_limited", probed.code.clone(), reason.clone())
         }
-        Finding::StillUnknown { reason } => ("still_unknown", String::new(), reason.clone()),
+        Finding::StillUnknown { reason } => ("still_unknown", probed.code.clone(), reason.clone()),
     };
     Attempt {
         intent,
