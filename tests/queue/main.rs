@@ -1,6 +1,7 @@
 //! The queue on a real Redis: what is promised of jobs, leases, retries, deaths and outages.
 //! Time is a key that the tests step.
 
+mod admission;
 mod backend;
 mod breaker;
 mod deaths;

@@ -70,6 +70,7 @@ async fn conformance_on(topology: &str) {
     let said = String::from_utf8_lossy(&ended.stdout);
     assert!(ended.status.success(), "on {topology}:\n{said}");
     let promised = [
+        "admission",
         "backend",
         "breaker",
         "deaths",

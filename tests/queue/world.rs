@@ -8,8 +8,8 @@ use apalis_core::error::{BoxDynError, WorkerError};
 use apalis_core::worker::builder::WorkerBuilder;
 use futures::future::BoxFuture;
 use payfleet_core::backoff::Backoff;
-use payfleet_core::ids::{RequestHash, TenantId};
-use payfleet_core::job::{DeadJob, Dedupe, Failure, NewJob, Origin, QueueName, TraceContext};
+use payfleet_core::ids::RequestHash;
+use payfleet_core::job::{DeadJob, Dedupe, Failure, NewJob, QueueName};
 use payfleet_core::{JobId, Timestamp};
 use payfleet_queue::backend::{BackendOptions, Delivery, RedisBackend};
 use payfleet_queue::{
@@ -79,7 +79,9 @@ impl World {
 
     async fn connect(url: &str, direct: &str, prefix: String, change: impl FnOnce(&mut Config)) -> Self {
         let client = redis::Client::open(direct).unwrap();
-        let mut redis = client.get_multiplexed_async_connection().await.unwrap();
+        // By default an answer may take no more than half a second, which is little on a busy machine.
+        let patient = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+        let mut redis = client.get_multiplexed_async_connection_with_config(&patient).await.unwrap();
         let mut config = Config::new(url);
         config.prefix = prefix;
         config.lease = LEASE;
@@ -160,7 +162,12 @@ impl World {
         options.concurrency = concurrency;
         options.renew_every = renew_every;
         options.retry = Backoff { base_ms: 0, cap_ms: 0 };
-        let backend = RedisBackend::new(self.queue.clone(), self.name.clone(), options);
+        self.worker_for(&self.name, options, handler)
+    }
+
+    /// Starts a worker on a queue.
+    pub(crate) fn worker_for(&self, name: &QueueName, options: BackendOptions, handler: Handler) -> Running {
+        let backend = RedisBackend::new(self.queue.clone(), name.clone(), options);
         let (stop, stopped) = oneshot::channel::<()>();
         let signal = async move {
             let _ = stopped.await;
@@ -215,24 +222,7 @@ pub(crate) fn id(n: u64) -> JobId {
 }
 
 pub(crate) fn job_in(queue: &QueueName, n: u64) -> NewJob {
-    NewJob {
-        id: id(n),
-        kind: "test".to_owned(),
-        queue: queue.clone(),
-        tenant: TenantId::default(),
-        payload: serde_json::value::to_raw_value(&n).unwrap(),
-        payload_version: 1,
-        facts: std::collections::BTreeMap::new(),
-        dedupe: None,
-        lane: None,
-        priority: 1,
-        delay_ms: 0,
-        max_attempts: 3,
-        deadline: None,
-        trace: TraceContext::default(),
-        origin: Origin::Api,
-        parent: None,
-    }
+    NewJob { max_attempts: 3, ..NewJob::new(id(n), "test", queue.clone(), &n).unwrap() }
 }
 
 pub(crate) fn keyed(mut job: NewJob, key: &str, body: &str) -> NewJob {

@@ -144,6 +144,39 @@ pub struct NewJob {
     pub parent: Option<JobId>,
 }
 
+impl NewJob {
+    /// A job that is due at once, of normal priority, tried up to ten times, of version 1 of its payload;
+    /// every field may be changed.
+    ///
+    /// # Errors
+    /// The payload cannot be written as JSON.
+    pub fn new(
+        id: JobId,
+        kind: impl Into<String>,
+        queue: QueueName,
+        payload: &impl Serialize,
+    ) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            id,
+            kind: kind.into(),
+            queue,
+            tenant: TenantId::default(),
+            payload: serde_json::value::to_raw_value(payload)?,
+            payload_version: 1,
+            facts: BTreeMap::new(),
+            dedupe: None,
+            lane: None,
+            priority: 1,
+            delay_ms: 0,
+            max_attempts: 10,
+            deadline: None,
+            trace: TraceContext::default(),
+            origin: Origin::Api,
+            parent: None,
+        })
+    }
+}
+
 /// One failed attempt, as the job's history keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRecord {

@@ -1,4 +1,4 @@
-//! Is this Redis fit to hold money's jobs? Asked at boot and by the operator's doctor.
+//! Is this Redis fit to be trusted with jobs? Asked at boot and by the operator's doctor.
 
 use std::collections::HashMap;
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use payfleet_core::job::QueueName;
@@ -45,6 +46,9 @@ pub struct Config {
     pub max_depth: u64,
     /// Where the scripts take the time from. Only tests change this.
     pub time: TimeSource,
+    /// A folder with the scripts of an earlier release, to be used instead of our own. Only tests change
+    /// this, to see that two releases can work on the same data.
+    pub scripts: Option<PathBuf>,
 }
 
 impl Config {
@@ -63,6 +67,7 @@ impl Config {
             queues: None,
             max_depth: 1_000_000,
             time: TimeSource::Redis,
+            scripts: None,
         }
     }
 }

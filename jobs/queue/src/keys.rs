@@ -32,7 +32,7 @@ use payfleet_core::job::QueueName;
 /// | `:history` | hash | seq -> failed attempts, one JSON object a line |
 /// | `:notes` | hash | seq -> when and why the job was last put off |
 /// | `:dedupe:B` | hash | dedupe key -> expiry, id and half the body hash; B is 12 bits of a hash of the key |
-/// | `:meta` | hash | counters, `paused`, when workers were last seen |
+/// | `:meta` | hash | counters, `paused`, when workers were last seen, `limiters` that its workers heed |
 /// | `:schedules` | hash | name -> when, and on a second line the definition (schedule.rs) |
 /// | `:ticks` | hash | name of a schedule -> last tick (ms), id of its last job |
 /// | `:wake` | list | tokens on which idle workers block |
@@ -62,11 +62,12 @@ const LUA_NAMES: [(&str, &str); 29] = [
     ("HISTORY", ":history"),
     ("NOTES", ":notes"),
     ("DEDUPE", ":dedupe:"),
-    ("META", ":meta"),
+    ("META", META),
     ("WAKE", WAKE),
     ("SCHEDULES", ":schedules"),
     ("TICKS", ":ticks"),
 ];
+const META: &str = ":meta";
 const WAKE: &str = ":wake";
 
 /// The lines that give scripts their key names.
@@ -83,6 +84,11 @@ pub(crate) fn tag(prefix: &str, queue: &QueueName) -> String {
 /// The list an idle worker blocks on.
 pub(crate) fn wake(prefix: &str, queue: &QueueName) -> String {
     format!("{}{WAKE}", tag(prefix, queue))
+}
+
+/// The hash of what is known of a queue as a whole.
+pub(crate) fn meta(prefix: &str, queue: &QueueName) -> String {
+    format!("{}{META}", tag(prefix, queue))
 }
 
 /// The sorted set of ticks of `schedule` that were claimed.

@@ -1,33 +1,6 @@
-//! A durable job queue on Redis, driven by apalis: leases with fencing tokens and heartbeats,
-//! retries, delays, dead letters, dedupe keys, and scripts whose work never grows with the backlog.
-//!
-//! The queue knows nothing of what its jobs mean. All time is Redis' own; a worker's clock decides
+//! A durable job queue on Redis, driven by apalis. All time is Redis' own; a worker's clock decides
 //! nothing.
-//!
-//! ```no_run
-//! use apalis_core::worker::builder::WorkerBuilder;
-//! use payfleet_core::job::{NewJob, QueueName};
-//! use payfleet_queue::backend::{BackendOptions, Delivery, RedisBackend};
-//! use payfleet_queue::{Config, Enqueued, Outcome, Queue};
-//!
-//! async fn handle(delivery: Delivery) -> Outcome {
-//!     println!("attempt {} of {}", delivery.job.attempt, delivery.job.envelope.id);
-//!     Outcome::done()
-//! }
-//!
-//! # async fn example(job: NewJob) -> Result<(), Box<dyn std::error::Error>> {
-//! let queue = Queue::open(Config::new("redis://127.0.0.1:6379"))?;
-//! for answer in queue.enqueue(&[job]).await? {
-//!     if let Enqueued::Conflict(id) = answer {
-//!         println!("the key belongs to another request, job {id}");
-//!     }
-//! }
-//! let options = BackendOptions::new("worker-1");
-//! let backend = RedisBackend::new(queue, QueueName::try_from("mail")?, options);
-//! WorkerBuilder::new("worker-1").backend(backend).build(handle).run().await?;
-//! # Ok(())
-//! # }
-//! ```
+#![doc = include_str!("../../../docs/queue.md")]
 
 pub mod admin;
 pub mod backend;
@@ -53,6 +26,13 @@ mod vocabulary;
 mod wait;
 mod why;
 
+pub use payfleet_core::Timestamp;
+pub use payfleet_core::backoff::Backoff;
+pub use payfleet_core::ids::{JobId, RequestHash, TenantId};
+pub use payfleet_core::job::{
+    AttemptRecord, DeadJob, Dedupe, Failure, InvalidQueueName, Job, NewJob, Origin, QueueName, TraceContext,
+};
+
 pub use config::{Config, Durability, TimeSource};
 pub use error::Error;
 pub use queue::Queue;
@@ -62,4 +42,4 @@ pub use vocabulary::{
     Deferral, Enqueued, JobView, LeaseRef, Leased, Outcome, Place, QueueStats, Settled, Settlement, Taken,
 };
 pub use wait::{PATIENCE, Waiter};
-pub use why::{Waiting, Why};
+pub use why::{Limited, Waiting, Why};

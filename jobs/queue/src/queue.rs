@@ -52,7 +52,7 @@ impl Queue {
     /// [`Error::InvalidUrl`].
     pub fn open(config: Config) -> Result<Self, Error> {
         let inner = Inner {
-            scripts: Scripts::new(&config.time),
+            scripts: Scripts::new(&config.time, config.scripts.as_deref()),
             routes: Routes::new(&config.url, config.tls.as_ref())?,
             config,
             together: Together::default(),

@@ -3,6 +3,9 @@
 //! Scripts without a flag are refused by Redis at `maxmemory` before they run: those that add work.
 //! Those that drain carry `allow-oom`, so a full Redis empties itself.
 
+use std::borrow::Cow;
+use std::path::Path;
+
 use redis::{Cmd, cmd};
 
 use crate::TimeSource;
@@ -53,41 +56,46 @@ pub(crate) struct Scripts {
 }
 
 impl Scripts {
-    /// Assembles them with the clock of `time`.
-    pub(crate) fn new(time: &TimeSource) -> Self {
-        let shared = [
-            &clock(time),
-            &keys::lua(),
-            include_str!("scripts/prelude.lua"),
-            include_str!("scripts/lanes.lua"),
-            include_str!("scripts/leases.lua"),
-        ]
-        .concat();
-        let insert = include_str!("scripts/insert.lua");
-        let plain = |text: &str| assemble(text, &[&shared]);
-        let inserting = |text: &str| assemble(text, &[&shared, insert]);
+    /// Assembles them with the clock of `time`; what is in the folder `other` is used instead of our own.
+    pub(crate) fn new(time: &TimeSource, other: Option<&Path>) -> Self {
+        let text = |name: &str, own: &'static str| {
+            let path = other.map(|folder| folder.join(format!("{name}.lua")));
+            path.and_then(|path| std::fs::read_to_string(path).ok()).map_or(Cow::Borrowed(own), Cow::Owned)
+        };
+        macro_rules! text {
+            ($name:literal) => {
+                text($name, include_str!(concat!("scripts/", $name, ".lua")))
+            };
+        }
+        let clock = clock(time);
+        let keys = other.and_then(|folder| std::fs::read_to_string(folder.join("keys.lua")).ok());
+        let keys = keys.unwrap_or_else(keys::lua);
+        let shared = [&clock, &keys, &*text!("prelude"), &text!("lanes"), &text!("leases")].concat();
+        let insert = text!("insert");
+        let plain = |text: Cow<'_, str>| assemble(&text, &[&shared]);
+        let inserting = |text: Cow<'_, str>| assemble(&text, &[&shared, &insert]);
         Self {
-            enqueue: inserting(include_str!("scripts/enqueue.lua")),
-            take: plain(include_str!("scripts/take.lua")),
-            renew: plain(include_str!("scripts/renew.lua")),
-            settle: inserting(include_str!("scripts/settle.lua")),
-            find: plain(include_str!("scripts/find.lua")),
-            promote: plain(include_str!("scripts/promote.lua")),
-            cancel: plain(include_str!("scripts/cancel.lua")),
-            pause: plain(include_str!("scripts/pause.lua")),
-            stats: plain(include_str!("scripts/stats.lua")),
-            dead: plain(include_str!("scripts/dead.lua")),
-            remove_dead: plain(include_str!("scripts/remove_dead.lua")),
-            start: plain(include_str!("scripts/start.lua")),
-            absorb: plain(include_str!("scripts/absorb.lua")),
-            reschedule: plain(include_str!("scripts/reschedule.lua")),
-            peek: plain(include_str!("scripts/peek.lua")),
-            why: plain(include_str!("scripts/why.lua")),
-            claim_tick: assemble(include_str!("scripts/claim_tick.lua"), &[]),
-            schedules: plain(include_str!("scripts/schedules.lua")),
-            fire: inserting(include_str!("scripts/fire.lua")),
-            limit: assemble(include_str!("scripts/limit.lua"), &[&clock(time)]),
-            breaker: assemble(include_str!("scripts/breaker.lua"), &[&clock(time)]),
+            enqueue: inserting(text!("enqueue")),
+            take: plain(text!("take")),
+            renew: plain(text!("renew")),
+            settle: inserting(text!("settle")),
+            find: plain(text!("find")),
+            promote: plain(text!("promote")),
+            cancel: plain(text!("cancel")),
+            pause: plain(text!("pause")),
+            stats: plain(text!("stats")),
+            dead: plain(text!("dead")),
+            remove_dead: plain(text!("remove_dead")),
+            start: plain(text!("start")),
+            absorb: plain(text!("absorb")),
+            reschedule: plain(text!("reschedule")),
+            peek: plain(text!("peek")),
+            why: plain(text!("why")),
+            claim_tick: assemble(&text!("claim_tick"), &[]),
+            schedules: plain(text!("schedules")),
+            fire: inserting(text!("fire")),
+            limit: assemble(&text!("limit"), &[&clock]),
+            breaker: assemble(&text!("breaker"), &[&clock]),
         }
     }
 }

@@ -9,6 +9,7 @@ use redis::Value;
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
+use crate::limits::Limiter;
 use crate::queue::Repeat;
 use crate::record::{id_bytes, id_from, read_death, read_note};
 use crate::reply::Fields;
@@ -29,6 +30,18 @@ pub struct Why {
     pub set_aside: bool,
     /// Why it was put off, if that was the last thing a worker did with it.
     pub deferred: Option<Deferral>,
+    /// What its queue's workers are held up by, if it waits for its turn
+    /// ([`crate::backend::BackendOptions::limiters`]).
+    pub limited: Option<Limited>,
+}
+
+/// A limiter that grants nothing just now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Limited {
+    /// Its name.
+    pub by: String,
+    /// Until when, by Redis' clock; `None`: until an operator lifts the stop.
+    pub until: Option<Timestamp>,
 }
 
 /// What a job waits for.
@@ -79,7 +92,8 @@ pub enum Waiting {
 }
 
 impl Queue {
-    /// Why the job is where it is. Limits and breakers are not looked at here.
+    /// Why the job is where it is. What a breaker has held up was put off by a worker, which has said so
+    /// ([`Why::deferred`]).
     ///
     /// # Errors
     /// What Redis' state brings.
@@ -91,11 +105,31 @@ impl Queue {
         let mut fields = Fields::of(reply);
         let Ok(what) = fields.next::<String>() else {
             let waiting = Waiting::Unknown;
-            return Ok(Why { waiting, paused: false, set_aside: false, deferred: None });
+            return Ok(Why { waiting, paused: false, set_aside: false, deferred: None, limited: None });
         };
         let waiting = read(&what, &mut fields)?;
         let (paused, set_aside): (bool, bool) = (fields.next()?, fields.next()?);
-        Ok(Why { waiting, paused, set_aside, deferred: read_note(&fields.next::<Vec<u8>>()?) })
+        let deferred = read_note(&fields.next::<Vec<u8>>()?);
+        let (limiters, now): (String, i64) = (fields.next()?, fields.next()?);
+        let limited = match waiting {
+            Waiting::Turn { .. } => self.limited(&limiters, Timestamp::from_unix_ms(now)).await?,
+            _ => None,
+        };
+        Ok(Why { waiting, paused, set_aside, deferred, limited })
+    }
+
+    /// The first of a queue's limiters that grants nothing.
+    async fn limited(&self, limiters: &str, now: Timestamp) -> Result<Option<Limited>, Error> {
+        for name in limiters.split_whitespace() {
+            let limiter = Limiter::as_declared(self, name)?;
+            let next_in = limiter.state().await?.next_in;
+            if next_in.is_none_or(|wait| !wait.is_zero()) {
+                let wait = |wait: Duration| i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+                let until = next_in.map(|next_in| now.plus_ms(wait(next_in)));
+                return Ok(Some(Limited { by: limiter.name().to_owned(), until }));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -177,6 +211,13 @@ impl fmt::Display for Why {
             && !matches!(self.waiting, Waiting::Leased { .. })
         {
             write!(f, "; a worker put it off: {reason}")?;
+        }
+        match &self.limited {
+            Some(Limited { by, until: Some(until) }) => {
+                write!(f, "; limited by {by} until {}", shown(*until))?;
+            }
+            Some(Limited { by, until: None }) => write!(f, "; an operator has stopped {by}")?,
+            None => {}
         }
         if self.set_aside {
             write!(f, "; a worker gave it back, not knowing its kind or version")?;

@@ -1,13 +1,14 @@
 //! Takes each step on the real queue and holds every answer against the oracle.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
 use payfleet::servers::{RedisOptions, RedisServer};
 use payfleet_core::Timestamp;
 use payfleet_core::job::NewJob;
-use payfleet_queue::{Error, LeaseRef, Outcome, Place, Settled, Settlement, TimeSource};
+use payfleet_queue::{Config, Error, LeaseRef, Outcome, Place, Queue, Settled, Settlement, TimeSource};
 use proptest_state_machine::StateMachineTest;
 use tokio::runtime::Runtime;
 
@@ -24,6 +25,8 @@ const LOOK_EVERY: usize = 8;
 pub(super) struct Bench {
     runtime: Runtime,
     world: RefCell<World>,
+    /// The same queue with the scripts of an earlier release.
+    earlier: RefCell<Queue>,
     _server: RedisServer,
 }
 
@@ -41,7 +44,9 @@ impl Bench {
             let world = World::at(&server.url(), |config| config.max_depth = MAX_DEPTH).await;
             (server, world)
         });
-        Self { runtime, world: RefCell::new(world), _server: server }
+        let scripts = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("queue/released/0.1.0"));
+        let earlier = Queue::open(Config { scripts, ..world.queue.config().clone() }).unwrap();
+        Self { runtime, world: RefCell::new(world), earlier: RefCell::new(earlier), _server: server }
     }
 
     fn of_this_thread() -> Rc<Self> {
@@ -61,8 +66,9 @@ async fn forget_scripts(world: &mut World) {
     let () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut world.redis).await.unwrap();
 }
 
-/// The queue under test, its workers, and what the contract says of them.
-pub(super) struct Real {
+/// The queue under test, its workers, and what the contract says of them. `ROLLING`: every other step is
+/// taken by a process of an earlier release, as during a deploy.
+pub(super) struct Real<const ROLLING: bool> {
     bench: Rc<Bench>,
     oracle: Oracle,
     hands: [Vec<LeaseRef>; WORKERS],
@@ -72,7 +78,7 @@ pub(super) struct Real {
     steps: usize,
 }
 
-impl Real {
+impl<const ROLLING: bool> Real<ROLLING> {
     fn new() -> Self {
         let bench = Bench::of_this_thread();
         bench.runtime.block_on(begin_anew(&mut bench.world.borrow_mut()));
@@ -268,7 +274,7 @@ impl Real {
     }
 }
 
-impl StateMachineTest for Real {
+impl<const ROLLING: bool> StateMachineTest for Real<ROLLING> {
     type SystemUnderTest = Self;
     type Reference = Plan;
 
@@ -280,6 +286,9 @@ impl StateMachineTest for Real {
         let bench = Rc::clone(&real.bench);
         let mut world = bench.world.borrow_mut();
         real.steps += 1;
+        if ROLLING {
+            std::mem::swap(&mut world.queue, &mut bench.earlier.borrow_mut());
+        }
         bench.runtime.block_on(async {
             real.step(&mut world, step).await;
             real.look(&world).await;

@@ -136,6 +136,8 @@ fn register(
         concurrency: config.concurrency,
         renew_every: renewal(config.queue.lease),
         retry: kind.policy().backoff,
+        // A kind may call several providers, and a limited one is not to hold up the others' jobs.
+        limiters: Vec::new(),
     };
     let (queue, handlers) = (queue.clone(), handlers.clone());
     Ok(monitor.register(move |_restarts| {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use apalis_core::worker::context::WorkerContext;
 use tokio::time::Instant;
 
+use super::admission::{Admission, declare};
 use super::hold::Hold;
 use super::keeper;
 use super::trouble::Trouble;
@@ -22,7 +23,11 @@ pub(super) async fn run(hold: Arc<Hold>, worker: WorkerContext) {
     let mut trouble = Trouble::new("taking jobs", &hold.name);
     // For how long there will be nothing to take, as far as is known.
     let mut idle = Duration::ZERO;
+    let (mut is_declared, mut admission) = (false, Admission::default());
     while !is_stopping(&hold, &worker) {
+        if !is_declared {
+            is_declared = declare(&hold.queue, &hold.name, &hold.options.limiters).await.is_ok();
+        }
         let pause = std::mem::take(&mut idle);
         if worker.is_paused() {
             wait_for_work(&hold, &worker, &mut waiter, &mut trouble, LOOK_AT_WORKER).await;
@@ -33,7 +38,7 @@ pub(super) async fn run(hold: Arc<Hold>, worker: WorkerContext) {
         } else {
             // Never cancelled midway: the jobs of a lost answer would be out of reach for a lease.
             let taken = if pause.is_zero() {
-                take(&hold, trouble.is_on()).await.map(Some)
+                take(&hold, &mut admission, trouble.is_on()).await.map(Some)
             } else {
                 wait_and_take(&hold, &worker, &mut waiter).await
             };
@@ -68,7 +73,10 @@ fn is_full(hold: &Hold) -> bool {
 /// Whether Redis may keep the next take until there is work: nothing must be due before, and what there
 /// is room for must not change meanwhile, other than that there is more.
 fn may_leave_to_redis(hold: &Hold, waiter: &Waiter, pause: Duration) -> bool {
-    pause >= PATIENCE && !waiter.is_pending() && hold.room_for_suspects() > 0
+    pause >= PATIENCE
+        && hold.options.limiters.is_empty()
+        && !waiter.is_pending()
+        && hold.room_for_suspects() > 0
 }
 
 async fn wait_and_take(
@@ -90,12 +98,26 @@ async fn wait_and_take(
 
 /// Takes as much as there is room for, once. After trouble the leases at hand are renewed first: they may have
 /// expired meanwhile, and this take would give our own running jobs to us a second time.
-async fn take(hold: &Hold, after_trouble: bool) -> Result<Taken, Error> {
+async fn take(hold: &Hold, admission: &mut Admission, after_trouble: bool) -> Result<Taken, Error> {
     if after_trouble {
         keeper::renew_all(hold).await?;
     }
     let (room, suspects) = (hold.room(), hold.room_for_suspects());
-    hold.queue.take_with(&hold.name, &hold.options.worker, room, suspects).await
+    let limiters = &hold.options.limiters;
+    if limiters.is_empty() {
+        return hold.queue.take_with(&hold.name, &hold.options.worker, room, suspects).await;
+    }
+    match admission.of(limiters, room).await? {
+        Ok(room) => {
+            let taken = hold.queue.take_with(&hold.name, &hold.options.worker, room, suspects).await?;
+            admission.let_in(taken.jobs.len());
+            Ok(taken)
+        }
+        Err(wait) => {
+            let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+            Ok(Taken { next_due_ms: Some(wait), ..Taken::default() })
+        }
+    }
 }
 
 /// Takes in what was taken; answers for how long there is nothing more.

@@ -9,6 +9,7 @@
 //! A handler gets a [`Delivery`] and returns an [`Outcome`], or an error, which counts as a failed
 //! attempt. Neither shutdown nor a lost lease cancels it.
 
+mod admission;
 mod delivery;
 mod fetcher;
 mod floor;
@@ -44,6 +45,7 @@ use hold::Hold;
 pub use layer::{SettleLayer, SettleService, Started};
 pub use progress::ProgressHandle;
 
+use crate::limits::Limiter;
 use crate::{Outcome, Queue};
 
 /// How a worker works on one queue.
@@ -57,6 +59,9 @@ pub struct BackendOptions {
     pub renew_every: Duration,
     /// The pause after a handler's error or panic.
     pub retry: Backoff,
+    /// What the queue's jobs call is limited by these: no more jobs are taken than could call at once.
+    /// Each call still takes a permit of its own. Default: none.
+    pub limiters: Vec<Limiter>,
 }
 
 impl BackendOptions {
@@ -68,6 +73,7 @@ impl BackendOptions {
             concurrency: 16,
             renew_every: Duration::from_secs(10),
             retry: Backoff { base_ms: 1_000, cap_ms: 300_000 },
+            limiters: Vec::new(),
         }
     }
 }

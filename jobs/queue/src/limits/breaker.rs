@@ -184,7 +184,8 @@ impl Breaker {
     }
 
     async fn run<T: FromRedisValue>(&self, call: &Cmd, repeat: Repeat) -> Result<T, Error> {
+        let answer = self.queue.run(&self.queue.inner.scripts.breaker, call, None, repeat).await;
         self.named.list(&self.queue).await;
-        self.queue.run(&self.queue.inner.scripts.breaker, call, None, repeat).await
+        answer
     }
 }

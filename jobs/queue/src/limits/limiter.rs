@@ -82,7 +82,7 @@ impl Queue {
 
 impl Limiter {
     /// The limiter of this name for those who only look: with the limit that its callers declared.
-    pub(super) fn as_declared(queue: &Queue, name: &str) -> Result<Self, Error> {
+    pub(crate) fn as_declared(queue: &Queue, name: &str) -> Result<Self, Error> {
         let named = Named::new(queue, keys::Shared::Limiter, name)?;
         let limit = Limit { count: 0, window: Duration::ZERO, burst: 0 };
         Ok(Self { queue: queue.clone(), named: Arc::new(named), limit })
@@ -249,7 +249,8 @@ impl Limiter {
     }
 
     async fn run<T: FromRedisValue>(&self, call: &Cmd, repeat: Repeat) -> Result<T, Error> {
+        let answer = self.queue.run(&self.queue.inner.scripts.limit, call, None, repeat).await;
         self.named.list(&self.queue).await;
-        self.queue.run(&self.queue.inner.scripts.limit, call, None, repeat).await
+        answer
     }
 }

@@ -1,6 +1,9 @@
 //! The names of limiters and breakers, and the list of those in use, for operators.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{BreakerPolicy, BreakerState, Limiter, LimiterState};
 use crate::{Error, Queue, keys};
@@ -11,8 +14,12 @@ pub(super) struct Named {
     pub(super) name: String,
     pub(super) key: String,
     list: String,
-    is_listed: AtomicBool,
+    listed: Mutex<Option<Instant>>,
 }
+
+/// A name is put on the list again after this: it is taken off it once its key has expired, which takes
+/// a day without any call.
+const LIST_AGAIN: Duration = Duration::from_hours(1);
 
 const MAX_NAME: usize = 128;
 const MAX_REASON: usize = 200;
@@ -39,26 +46,29 @@ impl Named {
             name: name.to_owned(),
             key: keys::shared(prefix, what, name),
             list: keys::shared_names(prefix, what),
-            is_listed: AtomicBool::new(false),
+            listed: Mutex::default(),
         })
     }
 
-    /// Puts the name on the list, once per handle. The list serves only people, so nothing that
-    /// goes wrong here may hold up a call.
+    /// Puts the name on the list, after a call that made its key. The list serves only people, so nothing
+    /// that goes wrong here may hold up a call.
     pub(super) async fn list(&self, queue: &Queue) {
-        if self.is_listed.swap(true, Ordering::Relaxed) {
+        let before = self.listed.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now());
+        if before.is_some_and(|at| at.elapsed() < LIST_AGAIN) {
+            *self.listed.lock().unwrap_or_else(PoisonError::into_inner) = before;
             return;
         }
         let mut add = redis::cmd("SADD");
         add.arg(&self.list).arg(&self.name);
         if queue.command::<u64>(&add).await.is_err() {
-            self.is_listed.store(false, Ordering::Relaxed);
+            *self.listed.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 }
 
 impl Queue {
-    /// All limiters that were used of late, by name, with what their callers declared.
+    /// All limiters that were used within a day or that an operator has set, by name, with what their
+    /// callers declared.
     ///
     /// # Errors
     /// What Redis' state brings.
@@ -70,7 +80,7 @@ impl Queue {
         Ok(limiters)
     }
 
-    /// All breakers that were ever used, by name.
+    /// All breakers that were used within a day or that an operator has forced, by name.
     ///
     /// # Errors
     /// What Redis' state brings.
@@ -83,9 +93,22 @@ impl Queue {
     }
 
     async fn names(&self, what: keys::Shared) -> Result<Vec<String>, Error> {
+        let prefix = &self.config().prefix;
+        let list = keys::shared_names(prefix, what);
         let mut members = redis::cmd("SMEMBERS");
-        members.arg(keys::shared_names(&self.config().prefix, what));
-        let mut names: Vec<String> = self.command(&members).await?;
+        members.arg(&list);
+        let mut names = Vec::new();
+        for name in self.command::<Vec<String>>(&members).await? {
+            let mut exists = redis::cmd("EXISTS");
+            exists.arg(keys::shared(prefix, what, &name));
+            if self.command::<bool>(&exists).await? {
+                names.push(name);
+            } else {
+                let mut remove = redis::cmd("SREM");
+                remove.arg(&list).arg(&name);
+                self.command::<u64>(&remove).await?;
+            }
+        }
         names.sort_unstable();
         Ok(names)
     }
