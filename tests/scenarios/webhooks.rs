@@ -1,6 +1,10 @@
 //! Webhooks: stored once, hints only, matched early or late.
 
+use payfleet_core::Timestamp;
+use payfleet_core::provider::Provider;
+use payfleet_store::UnhandledWebhook;
 use payfleet_tests::world::{Setup, World};
+use payfleet_worker::jobs;
 use serde_json::json;
 
 #[tokio::test]
@@ -58,6 +62,33 @@ async fn a_webhook_that_claims_a_payout_was_paid_settles_nothing_by_itself() {
         })
         .await;
     assert!(world.store.operation_counts().await.unwrap().is_empty());
+    world.abandon_webhooks();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn one_webhook_that_cannot_be_stored_holds_up_none_of_its_neighbours() {
+    let world = World::start().await;
+    let event = |key: String| UnhandledWebhook {
+        provider: Provider::TrovoTech,
+        event_key: key,
+        received_at: Timestamp::from_unix_ms(1_790_000_000_000),
+        body: br#"{"event_type":"wallet.created","data":{"wallet_address":"G"}}"#.to_vec(),
+        event_type: "wallet.created".to_owned(),
+    };
+    let mut jobs: Vec<_> = (0..60).map(|n| jobs::webhook(&event(format!("event-{n}"))).unwrap()).collect();
+    // Postgres holds no text with the character NUL.
+    let mut odd = jobs::webhook(&event("odd".to_owned())).unwrap();
+    let payload = odd.payload.get().replace("\"odd\"", "\"odd\\u0000\"");
+    odd.payload = serde_json::value::RawValue::from_string(payload).unwrap();
+    jobs.insert(30, odd);
+    world.queue.enqueue(&jobs).await.unwrap();
+    world
+        .until("the sixty are stored", async |world| {
+            let counts = world.store.webhook_counts().await.unwrap();
+            counts.iter().any(|one| one.provider == "trovotech" && one.status == "ignored" && one.count == 60)
+        })
+        .await;
     world.abandon_webhooks();
     world.finish().await;
 }

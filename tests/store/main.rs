@@ -9,3 +9,4 @@ mod feed;
 mod ledger;
 mod notifications;
 mod shares;
+mod webhook_batches;

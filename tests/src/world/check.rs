@@ -126,6 +126,15 @@ impl World {
             .expect("the attempts")
     }
 
+    /// What `sql` counts, with one parameter.
+    pub async fn count(&self, sql: &'static str, parameter: &str) -> i64 {
+        let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
+        let count =
+            sqlx::query_scalar(sql).bind(parameter).fetch_one(&mut connection).await.expect("a count");
+        connection.close().await.expect("a clean end");
+        count
+    }
+
     /// How many answers of calls came after their claim had passed on.
     pub async fn evidence_count(&self) -> i64 {
         let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");

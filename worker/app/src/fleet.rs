@@ -16,7 +16,7 @@ use payfleet_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::executor::Executor;
-use crate::handlers::{Callbacks, Handlers};
+use crate::handlers::{Callbacks, Handlers, WEBHOOKS_AT_ONCE};
 use crate::weather::Weather;
 use crate::{Config, archiver, chains, rescuer, scheduler, teller};
 
@@ -133,7 +133,7 @@ fn register(
     let name = kind.queue()?;
     let options = BackendOptions {
         worker: config.name.clone(),
-        concurrency: config.concurrency,
+        concurrency: concurrency(kind, config),
         renew_every: renewal(config.queue.lease),
         retry: kind.policy().backoff,
         // A kind may call several providers, and a limited one is not to hold up the others' jobs.
@@ -150,6 +150,11 @@ fn register(
             },
         )
     }))
+}
+
+/// Webhooks wait for the batch they are in, and fill it by being many.
+fn concurrency(kind: JobKind, config: &Config) -> usize {
+    if kind == JobKind::Webhook { config.concurrency.max(WEBHOOKS_AT_ONCE) } else { config.concurrency }
 }
 
 /// Three heartbeats a lease: two may be lost.

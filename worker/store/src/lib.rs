@@ -30,6 +30,7 @@ mod record;
 mod rescue;
 mod transaction;
 mod transitions;
+mod webhook_batch;
 mod webhooks;
 mod write;
 
@@ -54,5 +55,6 @@ pub use reconciliation_reads::{DifferenceSum, Discrepancy, Run};
 pub use record::{Attempt, Next, Purpose};
 pub use rescue::Overdue;
 pub use transitions::FeedPage;
+pub use webhook_batch::{IncomingWebhook, Taken, WebhookContent};
 pub use webhooks::{ReceivedWebhook, WebhookStatus};
 pub use write::JobRef;

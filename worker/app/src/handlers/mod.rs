@@ -2,6 +2,7 @@
 //! for a newer one, untouched.
 
 mod chain;
+mod collector;
 mod confirm;
 mod deposit;
 mod notify;
@@ -26,6 +27,8 @@ use tracing::Instrument;
 use crate::config::Finality;
 use crate::executor::Executor;
 use crate::jobs::PAYLOAD_VERSION;
+pub(crate) use collector::BATCH as WEBHOOKS_AT_ONCE;
+use collector::Collector;
 
 pub(crate) use notify::Callbacks;
 
@@ -42,6 +45,7 @@ pub struct Handlers {
     callbacks: Arc<Callbacks>,
     clock: Arc<dyn Clock>,
     finality: Finality,
+    webhooks: Collector,
 }
 
 impl Handlers {
@@ -56,7 +60,8 @@ impl Handlers {
         clock: Arc<dyn Clock>,
         finality: Finality,
     ) -> Self {
-        Self { executor, store, clients, confirm_interval, callbacks: Arc::new(callbacks), clock, finality }
+        let (callbacks, webhooks) = (Arc::new(callbacks), Collector::start(store.clone()));
+        Self { executor, store, clients, confirm_interval, callbacks, clock, finality, webhooks }
     }
 
     /// Runs one job to its outcome, inside a span that continues the trace it came with.

@@ -8,19 +8,29 @@ use payfleet_core::ids::RequestHash;
 use payfleet_core::job::{Failure, Job};
 use payfleet_core::kinds::lifecycle::Event;
 use payfleet_core::kinds::webhook::WebhookEvent;
-use payfleet_core::provider::{Provider, Report};
+use payfleet_core::provider::Provider;
 use payfleet_core::{OperationId, OutcomeClass};
 use payfleet_providers::webhook::{ParsedEvent, parse};
 use payfleet_queue::Outcome;
-use payfleet_store::{Delivered, ReceivedWebhook, WebhookStatus};
+use payfleet_store::{
+    Delivered, IncomingWebhook, ReceivedWebhook, Taken, WebhookContent, WebhookStatus, Woken,
+};
 
 use super::{HandlerError, Handlers, backoff};
 use crate::jobs::{self, Subject};
 
 impl Handlers {
+    /// In a batch with others where it goes the usual way, else alone.
     pub(super) async fn webhook(&self, job: &Job, event: WebhookEvent) -> Result<Outcome, HandlerError> {
         let body = BASE64_STANDARD.decode(&event.body_base64).unwrap_or_default();
         let parsed = parse(event.provider, &body);
+        // What Tatum tells of is no hint about an operation but a deposit, which has a table of its own.
+        if event.provider != Provider::Tatum
+            && let Ok(parsed) = &parsed
+            && let Some(outcome) = self.with_others(incoming(&event, parsed, &body)).await?
+        {
+            return Ok(outcome);
+        }
         let event_type = parsed.as_ref().map_or("unreadable", |parsed| parsed.event_type.as_str());
         let received = self.store.receive_webhook(&event, event_type, &body).await?;
         if received.handled {
@@ -34,21 +44,39 @@ impl Handlers {
         if event.provider == Provider::Tatum {
             return self.deposit(&event, received, &body).await;
         }
-        let Some(report) = &parsed.report else {
-            let detail = format!("events of type {:?} move no operation", parsed.event_type);
-            return self.ignore(received, detail).await;
-        };
-        match self.operations_of(&event, &parsed).await?.as_slice() {
-            [operation] => {
-                let key = inbox_key(&event, &body);
-                self.hand_over_hint(received, *operation, &key, report).await
+        let (provider_ref, inbox_key, hint) = match content(&event, &parsed, &body) {
+            WebhookContent::Ignored { detail } => return self.ignore(received, detail).await,
+            WebhookContent::Hint { provider_ref, inbox_key, event: hint, .. } => {
+                (provider_ref, inbox_key, hint)
             }
-            [] => self.wait_for_operation(job, &event, received, report).await,
+        };
+        let provider_ref = provider_ref.as_deref();
+        match self.operations_of(&event, &parsed).await?.as_slice() {
+            [operation] => self.hand_over_hint(received, *operation, &inbox_key, &hint).await,
+            [] => self.wait_for_operation(job, &event, received, provider_ref).await,
             _ => {
                 let detail = "the event names more than one operation of ours";
-                self.refuse(&event, received, Some(&report.provider_ref), "ambiguous_event", detail).await
+                self.refuse(&event, received, provider_ref, "ambiguous_event", detail).await
             }
         }
+    }
+
+    /// `None` where it must be handled alone.
+    async fn with_others(&self, incoming: IncomingWebhook) -> Result<Option<Outcome>, HandlerError> {
+        let inbox_key = match &incoming.content {
+            WebhookContent::Hint { inbox_key, .. } => inbox_key.clone(),
+            WebhookContent::Ignored { .. } => String::new(),
+        };
+        Ok(match self.webhooks.take(incoming).await {
+            Taken::Processed { operation, during_call, variant } => {
+                if variant {
+                    warn_of_variant(operation.id);
+                }
+                Some(if during_call { done() } else { wake(operation, &inbox_key)? })
+            }
+            Taken::Ignored => Some(done()),
+            Taken::Left => None,
+        })
     }
 
     /// The worker that handled it may have died before the operation's job was made.
@@ -80,21 +108,21 @@ impl Handlers {
         received: ReceivedWebhook,
         operation: OperationId,
         key: &str,
-        report: &Report,
+        hint: &Event,
     ) -> Result<Outcome, HandlerError> {
-        let hint = Event::Hinted { report: report.clone() };
-        let woken = match self.store.deliver(operation, key, &hint).await? {
+        let woken = match self.store.deliver(operation, key, hint).await? {
             Delivered::New(woken) | Delivered::Repeated(woken) => Some(woken),
             Delivered::DuringCall(_) => None,
             Delivered::Unknown => return self.ignore(received, "its operation is gone".to_owned()).await,
         };
         if received.variant {
-            tracing::warn!(operation.id = %operation, "Another body came under an event key that was known; the provider is asked.");
+            warn_of_variant(operation);
         }
         self.store.mark_webhook(received.id, &WebhookStatus::Processed { operation }).await?;
-        let Some(woken) = woken else { return Ok(done()) };
-        let subject = Subject { id: operation, kind: woken.kind, tenant: woken.tenant };
-        Ok(Outcome::Done { then: vec![jobs::inbox(&subject, key)?] })
+        Ok(match woken {
+            Some(woken) => wake(woken, key)?,
+            None => done(),
+        })
     }
 
     /// The event may be faster than the answer of our own call: it waits, then a person is told.
@@ -103,13 +131,11 @@ impl Handlers {
         job: &Job,
         event: &WebhookEvent,
         received: ReceivedWebhook,
-        report: &Report,
+        provider_ref: Option<&str>,
     ) -> Result<Outcome, HandlerError> {
         if job.attempt >= job.envelope.max_attempts {
             let detail = "no operation of ours matches the event";
-            return self
-                .refuse(event, received, Some(&report.provider_ref), "unknown_operation", detail)
-                .await;
+            return self.refuse(event, received, provider_ref, "unknown_operation", detail).await;
         }
         self.store.mark_webhook(received.id, &WebhookStatus::Parked).await?;
         let failure = Failure {
@@ -144,6 +170,42 @@ impl Handlers {
         self.store.mark_webhook(received.id, &status).await?;
         Ok(done())
     }
+}
+
+fn incoming(event: &WebhookEvent, parsed: &ParsedEvent, body: &[u8]) -> IncomingWebhook {
+    IncomingWebhook {
+        provider: event.provider,
+        account: AccountId::default(),
+        event_key: event.event_key.clone(),
+        event_type: parsed.event_type.clone(),
+        body: body.to_vec(),
+        received_at: event.received_at,
+        content: content(event, parsed, body),
+    }
+}
+
+/// What an event that was read is for.
+fn content(event: &WebhookEvent, parsed: &ParsedEvent, body: &[u8]) -> WebhookContent {
+    let Some(report) = &parsed.report else {
+        let detail = format!("events of type {:?} move no operation", parsed.event_type);
+        return WebhookContent::Ignored { detail };
+    };
+    WebhookContent::Hint {
+        our_reference: parsed.our_reference.clone(),
+        provider_ref: parsed.provider_ref.clone(),
+        inbox_key: inbox_key(event, body),
+        event: Box::new(Event::Hinted { report: report.clone() }),
+    }
+}
+
+/// Done, with the job that wakes the operation.
+fn wake(operation: Woken, inbox_key: &str) -> Result<Outcome, HandlerError> {
+    let subject = Subject { id: operation.id, kind: operation.kind, tenant: operation.tenant };
+    Ok(Outcome::Done { then: vec![jobs::inbox(&subject, inbox_key)?] })
+}
+
+fn warn_of_variant(operation: OperationId) {
+    tracing::warn!(operation.id = %operation, "Another body came under an event key that was known; the provider is asked.");
 }
 
 /// Under which an event is in an inbox: once per event and body.
