@@ -8,7 +8,7 @@ use tokio::process::Command;
 use crate::install::{here, installed};
 
 /// No script takes as long.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// `name` in Node, beside its libraries; `None` where there are none.
 pub(crate) fn in_node(name: &str) -> Option<Command> {

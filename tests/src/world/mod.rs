@@ -351,7 +351,7 @@ fn producer_config(redis: &RedisServer, database_url: &str) -> payfleet_producer
 }
 
 /// The token of every World, as it is configured.
-fn api_tokens() -> String {
+pub fn api_tokens() -> String {
     use sha2::Digest;
     format!("test:default:{}", hex::encode(sha2::Sha256::digest(TOKEN)))
 }

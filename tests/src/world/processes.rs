@@ -97,7 +97,8 @@ pub struct ProducerProcess {
 }
 
 impl ProducerProcess {
-    pub(super) async fn start(environment: Vec<(&'static str, String)>) -> Self {
+    /// Starts one with these variables and no others.
+    pub async fn start(environment: Vec<(&'static str, String)>) -> Self {
         let home = tempfile::tempdir().expect("a folder for the producer");
         let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value));
         let launch = Launch::new("producer", binary("payfleet-producer"), home.path())
@@ -108,7 +109,7 @@ impl ProducerProcess {
     }
 
     /// The address it says it listens on, once it does; `None` where it has ended instead.
-    pub(super) async fn url(&self) -> Option<String> {
+    pub async fn url(&self) -> Option<String> {
         loop {
             let log = std::fs::read_to_string(self.home.path().join("producer.log")).unwrap_or_default();
             let said = log.lines().find_map(|line| line.strip_prefix("listening on "));
