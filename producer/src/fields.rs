@@ -5,11 +5,14 @@
 //! nobody asked for, or that is there twice, is an error: in a request about money, a misspelt
 //! field must not be silently something else.
 
+mod more;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 use std::str::FromStr;
 
+pub(crate) use more::{LONGEST_STRIPE_ID, LONGEST_URL, Use};
 use payfleet_core::money::parse_plain_decimal;
 use payfleet_core::{Asset, Money};
 use rust_decimal::Decimal;

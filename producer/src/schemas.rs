@@ -11,6 +11,8 @@ use utoipa::openapi::{Object, ObjectBuilder, OneOfBuilder, Ref, Schema, Type};
 
 const ASSET: &str = "Asset";
 
+use crate::fields::{LONGEST_STRIPE_ID, LONGEST_URL};
+
 /// A text.
 fn text(description: &str) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).description(Some(description))
@@ -50,6 +52,21 @@ pub(crate) fn shared() -> [(String, Object); 1] {
 
 fn assets() -> Object {
     words("An asset by its code.", Asset::ALL.iter().map(|asset| asset.code()))
+}
+
+/// A currency's code.
+pub(crate) fn currency() -> Object {
+    words("A currency by its code.", payfleet_providers::stripe::CURRENCIES)
+}
+
+/// An id that Stripe gave.
+pub(crate) fn stripe_id() -> Object {
+    text("An id of Stripe's.").pattern(Some("^[A-Za-z0-9_]+$")).max_length(Some(LONGEST_STRIPE_ID)).build()
+}
+
+/// The address of a page.
+pub(crate) fn page() -> Object {
+    text("The address of a page.").pattern(Some("^https://.+")).max_length(Some(LONGEST_URL)).build()
 }
 
 /// A chain's name.

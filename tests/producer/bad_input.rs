@@ -91,6 +91,71 @@ async fn each_wrong_field_of_a_mint_is_named_and_nothing_is_enqueued() {
 }
 
 #[tokio::test]
+async fn each_wrong_field_of_what_stripe_does_is_named_and_nothing_is_enqueued() {
+    let intake = Intake::start().await;
+    let id = "5a88b422-6dee-86f7-a3ca-fd294a9b7141";
+    let payment = || json!({"amount": "19.99", "asset": "USD"});
+    let refund = || json!({"payment": id, "amount": "5", "asset": "USD"});
+    let change = || json!({"payment": id, "change": "capture"});
+    let transfer = || json!({"account": id, "amount": "5", "asset": "USD"});
+    let bank = || json!({"account": id, "amount": "5", "asset": "USD", "speed": "instant"});
+    let account = || json!({"country": "US", "email": "a@b.example"});
+    let link =
+        || json!({"account": id, "refresh_url": "https://a.example", "return_url": "https://b.example"});
+    let method = || json!({"customer": id, "payment_method": "pm_1", "change": "attach"});
+    let cases = [
+        ("/v1/payments", with(payment(), "amount", json!("0.49")), "amount", "no less than 0.5"),
+        ("/v1/payments", with(payment(), "amount", json!("1000000")), "amount", "larger"),
+        ("/v1/payments", with(payment(), "amount", json!(1999)), "amount", "decimal string"),
+        ("/v1/payments", with(payment(), "asset", json!("USDT")), "asset", "Stripe does not move"),
+        ("/v1/payments", json!({"amount": "1.5", "asset": "JPY"}), "amount", "0 decimals"),
+        ("/v1/payments", json!({"amount": "1.234", "asset": "KWD"}), "amount", "as fine"),
+        ("/v1/payments", with(payment(), "customer", json!("cus_1")), "customer", "operation_id"),
+        ("/v1/payments", with(payment(), "capture", json!("later")), "capture", "manual"),
+        ("/v1/payments", with(payment(), "payment_method", json!("pm/1")), "payment_method", "id of Stripe"),
+        ("/v1/refunds", with(refund(), "payment", json!("pi_1")), "payment", "operation_id"),
+        ("/v1/refunds", with(refund(), "amount", json!("-5")), "amount", "without sign"),
+        ("/v1/refunds", with(refund(), "reason", json!("regret")), "reason", "duplicate"),
+        ("/v1/payment_changes", with(change(), "change", json!("void")), "change", "cancel"),
+        (
+            "/v1/payment_changes",
+            with(change(), "payment_method", json!("pm_1")),
+            "payment_method",
+            "only for confirm",
+        ),
+        ("/v1/payment_changes", with(change(), "amount", json!("5")), "asset", "required"),
+        ("/v1/transfers", without(transfer(), "account"), "account", "required"),
+        ("/v1/transfers", with(transfer(), "amount", json!("0")), "amount", "greater than zero"),
+        ("/v1/payouts", with(bank(), "speed", json!("now")), "speed", "instant"),
+        ("/v1/payouts", without(bank(), "account"), "account", "required"),
+        ("/v1/payouts", with(bank(), "address", json!("x")), "address", "does not go with"),
+        (
+            "/v1/payouts",
+            with(with(bank(), "asset", json!("HUF")), "amount", json!("10.45")),
+            "amount",
+            "as fine",
+        ),
+        ("/v1/payouts", json!({"amount": "5", "asset": "USD"}), "address", "or account"),
+        ("/v1/accounts", with(account(), "country", json!("us")), "country", "upper-case"),
+        ("/v1/accounts", with(account(), "email", json!("carrier")), "email", "e-mail"),
+        ("/v1/account_links", with(link(), "return_url", json!("http://b.example")), "return_url", "https"),
+        ("/v1/account_links", with(link(), "refresh_url", json!("/again")), "refresh_url", "https"),
+        ("/v1/payment_methods", with(method(), "change", json!("keep")), "change", "attach"),
+        ("/v1/customers", json!({"name": "A Payer"}), "email", "required"),
+        ("/v1/customers", json!({"email": "a@b.example", "phone": "1"}), "phone", "not a field"),
+    ];
+    for (path, body, field, message) in cases {
+        let answer = intake.post(path, "key", &body).await;
+        answer.assert_problem(422, "invalid-fields");
+        assert_eq!(answer.fields(), [field], "{path}: {answer:?}");
+        let said = answer.body["errors"][0]["message"].as_str().unwrap();
+        assert!(said.contains(message), "{path}: {said}");
+    }
+    assert_eq!(intake.jobs().await, 0);
+    intake.stop().await;
+}
+
+#[tokio::test]
 async fn all_mistakes_of_a_body_are_reported_together() {
     let intake = Intake::start().await;
     let body = json!({"amount": 1, "asset": "DOGE", "network": "TRC20", "memo": "x"});

@@ -49,7 +49,10 @@ async fn a_payout_that_ends_badly_has_failed_only_once_it_is_final() {
 #[tokio::test]
 async fn the_same_key_pays_once_however_often_it_is_sent() {
     let bench = Bench::start(Provider::Heleket).await;
-    assert!(matches!(bench.client().doubt(Action::Payout), DoubtPolicy::SameKey { window_ms: 86_400_000 }));
+    assert!(matches!(
+        bench.client().doubt(Action::Payout),
+        DoubtPolicy::SameKey { window_ms: 86_400_000, .. }
+    ));
     let key = key(Provider::Heleket, "a");
     let first = accepted(bench.client().call(&payout("15.5"), &key).await);
     let again = accepted(bench.client().call(&payout("15.5"), &key).await);

@@ -10,6 +10,7 @@ mod orders;
 mod outages;
 mod rebuild;
 mod reconciliation;
+mod stripe;
 mod traces;
 mod weather;
 mod webhooks;

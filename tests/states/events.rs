@@ -5,7 +5,7 @@ use payfleet_core::Money;
 use payfleet_core::kinds::OperationKind;
 use payfleet_core::kinds::lifecycle::Event;
 use payfleet_core::outcome::OutcomeClass;
-use payfleet_core::provider::{CallOutcome, Finding, Progress, Report, UNAUTHORIZED};
+use payfleet_core::provider::{BALANCE_INSUFFICIENT, CallOutcome, Finding, Progress, Report, UNAUTHORIZED};
 
 /// The intent that is open in the states that have one.
 pub(crate) const OPEN: i32 = 1;
@@ -137,6 +137,7 @@ fn outcomes(kind: OperationKind) -> Vec<(&'static str, CallOutcome)> {
     let accepted = reports(kind).into_iter().map(|(what, report)| (what, CallOutcome::Accepted { report }));
     let failures = [
         failed("error: retryable", OutcomeClass::Retryable, "code"),
+        failed("error: refused for now", OutcomeClass::Retryable, BALANCE_INSUFFICIENT),
         failed("error: rate limited", OutcomeClass::RateLimited { retry_after_ms: None }, "code"),
         failed("error: terminal", OutcomeClass::Terminal, "code"),
         failed("error: credentials refused", OutcomeClass::Terminal, UNAUTHORIZED),
@@ -150,6 +151,9 @@ fn findings(kind: OperationKind) -> Vec<(&'static str, Finding)> {
     let mut findings: Vec<(&'static str, Finding)> =
         reports(kind).into_iter().map(|(what, report)| (what, Finding::Found { report })).collect();
     findings.push(("never happened", Finding::NeverHappened));
+    let refused = |code: &str| Finding::Refused { code: code.to_owned(), message: "no".to_owned() };
+    findings.push(("refused", refused("code")));
+    findings.push(("refused for now", refused(BALANCE_INSUFFICIENT)));
     findings.push(("still unknown", Finding::StillUnknown { reason: "timeout".to_owned() }));
     findings
 }

@@ -153,6 +153,9 @@ pub enum DoubtPolicy {
     SameKey {
         /// Milliseconds for which the provider is known to remember the key.
         window_ms: i64,
+        /// Whether a documented refusal under the key is the key's answer for good. It then proves that
+        /// no earlier sending had an effect: that would have been answered with the effect.
+        refusals_decide: bool,
     },
     /// Ask what became of it by our reference.
     LookUp,
@@ -208,6 +211,21 @@ pub struct Report {
     pub facts: BTreeMap<String, String>,
 }
 
+/// Facts that let whoever has them act: they are for the client that asked, and for no record.
+const SECRET_FACTS: [&str; 2] = ["client_secret", "url"];
+
+/// What stands in a record in the place of a secret.
+const HIDDEN: &str = "(hidden)";
+
+/// Hides what no record should hold.
+pub(crate) fn hide_secrets(facts: &mut BTreeMap<String, String>) {
+    for (name, value) in facts {
+        if SECRET_FACTS.contains(&name.as_str()) {
+            HIDDEN.clone_into(value);
+        }
+    }
+}
+
 impl Report {
     /// That `provider_ref` has come as far as `progress`, in the provider's word `raw_status`, and
     /// nothing else.
@@ -240,6 +258,15 @@ pub const REPLAYED_FAILURE: &str = "replayed_failure";
 /// The codes after which an intent's key is not sent again.
 pub const KEY_IS_SPENT: [&str; 2] = [DO_NOT_REPEAT, REPLAYED_FAILURE];
 
+/// The code of a [`CallOutcome::Failed`] whose provider knows the key as another request's. It proves
+/// nothing about the request that the key was first used for.
+pub const IDEMPOTENCY_ERROR: &str = "idempotency_error";
+
+/// The code of a [`CallOutcome::Failed`] whose provider refuses for now, and remembers that under the
+/// key: money on its way has not arrived. The same key would be told the same again, so the intent is
+/// closed and the next try is a new one.
+pub const BALANCE_INSUFFICIENT: &str = "balance_insufficient";
+
 /// What became of one call of an intent, classified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -263,10 +290,6 @@ pub enum CallOutcome {
 /// What a probe of an open intent found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "finding", rename_all = "snake_case")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one at a time, and a Box would be on every way in and out"
-)]
 pub enum Finding {
     /// It happened.
     Found {
@@ -275,6 +298,13 @@ pub enum Finding {
     },
     /// The provider documents that it did not happen and never will under this key.
     NeverHappened,
+    /// The key's own answer is a documented refusal: it did not happen.
+    Refused {
+        /// The refusal's short machine-readable code.
+        code: String,
+        /// For people.
+        message: String,
+    },
     /// Asked, and not answered in a way that decides.
     StillUnknown {
         /// Why not.

@@ -74,6 +74,12 @@ impl ProviderError {
         self
     }
 
+    /// The same, with more words.
+    pub(crate) fn adding(mut self, words: &str) -> Self {
+        self.message.push_str(words);
+        self
+    }
+
     /// A short machine-readable code: `timeout`, `http_500`, `insufficient_funds`.
     #[must_use]
     pub fn code(&self) -> &str {

@@ -95,7 +95,7 @@ pub struct ParsedEvent {
     pub event_type: String,
     /// The provider's id of the thing the event is about.
     pub provider_ref: Option<String>,
-    /// Our own reference, where the provider repeats it: Heleket's `order_id`, Stripe's `Idempotency-Key`.
+    /// Our own reference, where the provider repeats it: Heleket's `order_id`, the one in Stripe's metadata.
     pub our_reference: Option<String>,
     /// What it says about one of our effects; a hint, never proof. `None` where it is about something
     /// else or cannot be read as one.

@@ -1,15 +1,23 @@
 //! The endpoints. Each is one file, and one line in [`router`].
 
+mod account_links;
+mod accounts;
+mod customers;
 mod distributions;
 mod events;
 mod health;
 mod mints;
 mod operations;
 mod orders;
+mod payment_changes;
+mod payment_methods;
+mod payments;
 mod payouts;
 mod reconciliations;
+mod refunds;
 mod statistics;
 mod telemetry;
+mod transfers;
 mod wallets;
 mod webhooks;
 
@@ -37,6 +45,14 @@ use crate::state::AppState;
 fn routes() -> OpenApiRouter<AppState> {
     let routes = OpenApiRouter::with_openapi(openapi::without_paths())
         .routes(routes!(payouts::create))
+        .routes(routes!(transfers::create))
+        .routes(routes!(accounts::create))
+        .routes(routes!(account_links::create))
+        .routes(routes!(customers::create))
+        .routes(routes!(payment_methods::create))
+        .routes(routes!(payments::create))
+        .routes(routes!(payment_changes::create))
+        .routes(routes!(refunds::create))
         .routes(routes!(mints::create))
         .routes(routes!(wallets::create))
         .routes(routes!(distributions::create))

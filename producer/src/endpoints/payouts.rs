@@ -1,17 +1,19 @@
-//! `POST /v1/payouts` asks for one payment in crypto.
+//! `POST /v1/payouts` asks for one payment to one beneficiary: in crypto to an address, or from a
+//! connected account to its own bank.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use payfleet_core::Asset;
 use payfleet_core::address::Network;
 use payfleet_core::kinds::lifecycle::Event;
-use payfleet_core::kinds::payout::{Destination, Payout};
+use payfleet_core::kinds::payout::{Destination, Payout, Speed};
 use payfleet_core::kinds::{OperationKind, Request};
+use payfleet_core::{Asset, Money};
 use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 use crate::auth::Caller;
-use crate::fields::Fields;
+use crate::fields::{Fields, Use};
 use crate::idempotency::IdempotencyKey;
 use crate::json::JsonBody;
 use crate::operations::{self, Accepted};
@@ -21,8 +23,9 @@ use crate::state::AppState;
 
 const LONGEST_ADDRESS: usize = 128;
 const LONGEST_REFERENCE: usize = 200;
+const SPEEDS: &str = "standard, instant";
 
-/// One payment in crypto to one beneficiary.
+/// One payment to one beneficiary: `network` and `address` say where in crypto, or `account` whose bank.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
@@ -33,17 +36,27 @@ const LONGEST_REFERENCE: usize = 200;
 struct PayoutRequest {
     #[schema(schema_with = schemas::amount)]
     amount: String,
-    /// One that the network carries.
+    /// One that the network carries, or a currency for a bank.
     #[schema(schema_with = schemas::asset)]
     asset: String,
     #[schema(schema_with = schemas::network)]
-    network: String,
+    network: Option<String>,
     /// An address on the network; its checksum is checked.
     #[schema(min_length = 1, max_length = 128)]
-    address: String,
+    address: Option<String>,
+    /// The operation that made the connected account whose balance is paid to its bank.
+    #[schema(schema_with = schemas::id)]
+    account: Option<String>,
+    #[schema(schema_with = speed)]
+    speed: Option<String>,
     /// Your own words for it, shown to people, sent to nobody.
     #[schema(min_length = 1, max_length = 200)]
     reference: Option<String>,
+}
+
+fn speed() -> Object {
+    let words = "How fast a bank is paid: in days (the default), or in minutes at a fee.";
+    schemas::words(words, SPEEDS.split(", "))
 }
 
 /// Asks for a payout
@@ -78,11 +91,35 @@ pub(crate) async fn cancel(
 
 /// Reads every field before it gives up, so that all mistakes are reported together.
 fn read(fields: &mut Fields) -> Option<Payout> {
+    let is_to_bank = fields.has("account") || fields.has("speed");
+    let (money, to) = if is_to_bank { to_bank(fields) } else { to_address(fields) };
+    let reference = fields.optional_text("reference", LONGEST_REFERENCE);
+    Some(Payout { money: money?, to: to?, reference })
+}
+
+fn to_bank(fields: &mut Fields) -> (Option<Money>, Option<Destination>) {
+    let money = fields.stripe_money(Use::Payout);
+    let account = fields.operation("account");
+    let speed = fields.one_of_or("speed", SPEEDS, Speed::Standard);
+    for name in ["network", "address"] {
+        if fields.has(name) {
+            fields.ignore(name);
+            fields.refuse(name, "does not go with account or speed; send the one or the other");
+        }
+    }
+    let to = account.zip(speed).map(|(account, speed)| Destination::Bank { account, speed });
+    (money, to)
+}
+
+fn to_address(fields: &mut Fields) -> (Option<Money>, Option<Destination>) {
     let asset = fields.parsed::<Asset>("asset");
     let money = fields.money("amount", asset);
+    if !fields.has("network") && !fields.has("address") {
+        fields.refuse("address", "is required, or account: say to whom");
+        return (money, None);
+    }
     let network = fields.parsed::<Network>("network");
     let address = fields.text("address", LONGEST_ADDRESS);
-    let reference = fields.optional_text("reference", LONGEST_REFERENCE);
     if let (Some(network), Some(asset)) = (network, asset)
         && !network.carries(asset)
     {
@@ -94,17 +131,12 @@ fn read(fields: &mut Fields) -> Option<Payout> {
     {
         fields.refuse("address", error);
     }
-    Some(Payout {
-        money: money?,
-        to: Destination::Crypto { network: network?, address: address? },
-        reference,
-    })
+    let to = network.zip(address).map(|(network, address)| Destination::Crypto { network, address });
+    (money, to)
 }
 
 #[cfg(test)]
 mod tests {
-    use payfleet_core::Money;
-
     use super::*;
 
     const GOOD: &str = r#"{"amount": "15.5", "asset": "USDT", "network": "TRON",
@@ -122,6 +154,21 @@ mod tests {
         assert_eq!(payout.money, Money::parse_positive("15.5", "USDT".parse().unwrap()).unwrap());
         assert!(matches!(payout.to, Destination::Crypto { network: Network::Tron, .. }));
         assert_eq!(payout.reference.as_deref(), Some("order 7"));
+    }
+
+    #[test]
+    fn a_payout_goes_to_an_address_or_to_a_bank_and_never_to_both() {
+        let bank = r#"{"amount": "15.5", "asset": "USD", "account": "5a88b422-6dee-86f7-a3ca-fd294a9b7141"}"#;
+        let payout = parse(bank).unwrap();
+        assert!(matches!(payout.to, Destination::Bank { speed: Speed::Standard, .. }));
+        for wrong in [
+            bank.replace("USD", "USDT"),
+            bank.replacen('{', r#"{"address": "TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm","#, 1),
+            bank.replacen('{', r#"{"speed": "slow","#, 1),
+            r#"{"amount": "15.5", "asset": "USD"}"#.to_owned(),
+        ] {
+            assert!(parse(&wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

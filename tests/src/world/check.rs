@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use payfleet_core::kinds::OperationKind;
+use payfleet_core::provider::Provider;
 use sqlx::{Connection, PgConnection, Row};
 
 use super::World;
@@ -19,11 +20,20 @@ impl World {
         let of_trovotech = self.providers.effects(&self.providers.trovotech).await;
         let mints: Vec<Effect> = of_trovotech.into_iter().filter(|effect| effect.kind == "mint").collect();
         self.check_transitions().await;
-        for (kind, effects) in [
-            (OperationKind::Payout, self.providers.effects(&self.providers.heleket).await),
-            (OperationKind::Mint, mints),
+        self.check_effects(OperationKind::Mint, Provider::TrovoTech, &mints).await;
+        let of_heleket = self.providers.effects(&self.providers.heleket).await;
+        self.check_effects(OperationKind::Payout, Provider::Heleket, &of_heleket).await;
+        let of_stripe = self.providers.effects(&self.providers.stripe).await;
+        for kind in [
+            OperationKind::Payout,
+            OperationKind::Transfer,
+            OperationKind::Payment,
+            OperationKind::Refund,
+            OperationKind::Account,
         ] {
-            self.check_effects(kind, &effects).await;
+            let of_kind: Vec<Effect> =
+                of_stripe.iter().filter(|effect| effect.kind == kind.as_str()).cloned().collect();
+            self.check_effects(kind, Provider::Stripe, &of_kind).await;
         }
     }
 
@@ -60,7 +70,7 @@ impl World {
         .unwrap_or(true)
     }
 
-    async fn check_effects(&self, kind: OperationKind, effects: &[Effect]) {
+    async fn check_effects(&self, kind: OperationKind, provider: Provider, effects: &[Effect]) {
         let mut by_id: BTreeMap<&str, Vec<&Effect>> = BTreeMap::new();
         let mut by_reference: BTreeMap<&str, usize> = BTreeMap::new();
         for effect in effects {
@@ -71,8 +81,8 @@ impl World {
             assert!(count <= 1, "{count} effects under {reference} ({})", kind.as_str());
         }
         let mut settled = 0;
-        for (id, state, provider_ref) in self.rows(kind).await {
-            if state == "settled" {
+        for (id, state, provider_ref) in self.rows(kind, provider).await {
+            if matches!(state.as_str(), "settled" | "returned") {
                 settled += 1;
                 let mine = provider_ref.as_deref().and_then(|id| by_id.get(id)).map_or(0, Vec::len);
                 assert_eq!(mine, 1, "settled {} {id} has {mine} effects", kind.as_str());
@@ -81,7 +91,8 @@ impl World {
         assert!(settled <= effects.len(), "more settled than happened");
         // References come from our keys, so a fresh key on a retry would pass the count above; an
         // operation can still not account for more than one effect.
-        let tried = self.rows(kind).await.into_iter().filter(|(_, state, _)| state != "requested").count();
+        let tried =
+            self.rows(kind, provider).await.into_iter().filter(|(_, state, _)| state != "requested").count();
         assert!(
             effects.len() <= tried + self.strangers,
             "{} effects of {tried} {}s",
@@ -90,13 +101,16 @@ impl World {
         );
     }
 
-    async fn rows(&self, kind: OperationKind) -> Vec<(String, String, Option<String>)> {
+    async fn rows(&self, kind: OperationKind, provider: Provider) -> Vec<(String, String, Option<String>)> {
         let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
-        let rows = sqlx::query("SELECT id::text, state, provider_ref FROM operations WHERE kind = $1")
-            .bind(kind.as_str())
-            .fetch_all(&mut connection)
-            .await
-            .expect("operations");
+        let rows = sqlx::query(
+            "SELECT id::text, state, provider_ref FROM operations WHERE kind = $1 AND provider = $2",
+        )
+        .bind(kind.as_str())
+        .bind(provider.as_str())
+        .fetch_all(&mut connection)
+        .await
+        .expect("operations");
         connection.close().await.expect("a clean end");
         rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
     }
@@ -152,6 +166,23 @@ impl World {
         let done =
             sqlx::query(older).bind(id.as_uuid()).bind(f64::from(seconds)).execute(&mut connection).await;
         assert_eq!(done.expect("Postgres").rows_affected(), 1);
+    }
+
+    /// Makes every open intent as old as if it had been opened that many hours ago.
+    pub async fn age_intents(&self, hours: i32) {
+        let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
+        let query =
+            "UPDATE intents SET opened_at = opened_at - make_interval(hours => $1) WHERE closed_at IS NULL";
+        sqlx::query(query).bind(hours).execute(&mut connection).await.expect("the intents");
+    }
+
+    /// Everything that is kept of what happened to operations, as text.
+    pub async fn history_text(&self) -> String {
+        let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
+        sqlx::query_scalar("SELECT COALESCE(string_agg(event::text, ' '), '') FROM operation_history")
+            .fetch_one(&mut connection)
+            .await
+            .expect("the history")
     }
 
     /// Asserts that an operation ended in `state`.

@@ -60,6 +60,11 @@ pub struct Setup {
     pub breaker: BreakerPolicy,
     /// Whom the workers in this process tell of what happens.
     pub receivers: Receivers,
+    /// Between two polls of an operation.
+    pub confirm_interval: Duration,
+    /// How long money takes at Stripe, by the clock of its sandbox: until a payment is available, and a
+    /// payout paid.
+    pub stripe_settles_after: Duration,
 }
 
 impl Default for Setup {
@@ -77,6 +82,8 @@ impl Default for Setup {
             limits,
             breaker: BreakerPolicy::default(),
             receivers: Receivers::default(),
+            confirm_interval: Duration::from_millis(100),
+            stripe_settles_after: Duration::ZERO,
         }
     }
 }
@@ -126,7 +133,7 @@ impl World {
         let redis = RedisServer::start(RedisOptions::default()).await.expect("a Redis of its own");
         let store = Store::connect_lazy(&database_url, 4).expect("a database URL");
         let queue = Queue::open(payfleet_queue::Config::new(redis.url())).expect("a Redis URL");
-        let providers = Providers::start().await;
+        let providers = Providers::start(setup.stripe_settles_after).await;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         if setup.webhooks {
@@ -214,7 +221,7 @@ impl World {
             concurrency: 8,
             shutdown_grace: Duration::from_secs(20),
             reconcile_every: None,
-            confirm_interval: Some(Duration::from_millis(100)),
+            confirm_interval: Some(self.setup.confirm_interval),
             providers,
             finality: payfleet_worker::Finality { eth: 3, btc: 2, polygon: 3, tron: 3 },
             limits: self.setup.limits.clone(),

@@ -53,7 +53,7 @@ impl WorkerProcess {
             ("DATABASE_URL", config.database_url.clone()),
             ("WORKER_NAME", config.name.clone()),
             ("LEASE_MS", config.queue.lease.as_millis().to_string()),
-            ("CONFIRM_INTERVAL_MS", "100".to_owned()),
+            ("CONFIRM_INTERVAL_MS", config.confirm_interval.map_or(100, |one| one.as_millis()).to_string()),
             ("RECONCILE_EVERY_MS", "0".to_owned()),
         ]);
         let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value));

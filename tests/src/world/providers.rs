@@ -2,7 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
+use payfleet_core::{Clock, Timestamp};
 use payfleet_process::SystemClock;
 use payfleet_providers::sandbox::{self, Options, Sandbox};
 use payfleet_providers::webhook::Secrets;
@@ -13,6 +16,7 @@ use serde_json::{Value, json};
 const SECRET: &str = "sandbox-secret";
 const PAYMENT_KEY: &str = "sandbox-payment-key";
 const API_KEY: &str = "sandbox-api-key";
+const CONNECT_SECRET: &str = "sandbox-connect-secret";
 const MERCHANT: &str = "sandbox-merchant";
 /// So often that no test waits for a limit it is not about.
 const ENOUGH: &str = "all=10000/s";
@@ -28,6 +32,8 @@ pub struct Providers {
     pub trovotech: Sandbox,
     /// Stripe.
     pub stripe: Sandbox,
+    /// What time it is at Stripe.
+    pub stripe_clock: Arc<Ahead>,
     /// Tatum.
     pub tatum: Sandbox,
     http: reqwest::Client,
@@ -45,26 +51,56 @@ pub struct Effect {
     pub amount: String,
     /// Of what.
     pub asset: String,
+    /// To whom it went, or from whom it came.
+    pub destination: String,
     /// The provider's id.
     pub id: String,
     /// When, in Unix milliseconds.
     pub at: i64,
 }
 
-/// The secrets that every sandbox signs with; the second is Heleket's for incoming payments.
+/// Our time, or later: a sandbox whose money takes hours.
+#[derive(Debug, Default)]
+pub struct Ahead(AtomicI64);
+
+impl Ahead {
+    /// Makes it that much later.
+    pub fn pass(&self, time: Duration) {
+        let ms = i64::try_from(time.as_millis()).expect("a time in milliseconds");
+        self.0.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        SystemClock.now().plus_ms(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// The secrets that every sandbox signs with; the second is Heleket's for incoming payments, the third
+/// Stripe's for events of connected accounts.
 pub(super) fn secrets() -> Secrets {
-    Secrets::new(vec![SECRET.into(), PAYMENT_KEY.into()])
+    Secrets::new(vec![SECRET.into(), PAYMENT_KEY.into(), CONNECT_SECRET.into()])
 }
 
 impl Providers {
-    pub(super) async fn start() -> Self {
+    pub(super) async fn start(stripe_settles_after: Duration) -> Self {
         let dir = tempfile::tempdir().expect("a folder for the sandboxes");
         let heleket = sandbox::start_heleket(options(dir.path(), "heleket")).await.expect("heleket");
         let trovotech = sandbox::start_trovotech(options(dir.path(), "trovotech")).await.expect("trovotech");
-        let stripe = sandbox::start_stripe(options(dir.path(), "stripe")).await.expect("stripe");
+        let stripe_clock = Arc::new(Ahead::default());
+        let stripe = Options {
+            connect_secret: Some(CONNECT_SECRET.into()),
+            settle_after: stripe_settles_after,
+            clock: Arc::clone(&stripe_clock) as Arc<dyn Clock>,
+            ..options(dir.path(), "stripe")
+        };
+        let stripe = sandbox::start_stripe(stripe).await.expect("stripe");
         let tatum = sandbox::start_tatum(options(dir.path(), "tatum")).await.expect("tatum");
-        let http = reqwest::Client::builder().build().expect("an HTTP client");
-        Self { heleket, trovotech, stripe, tatum, http, _dir: dir }
+        // Pages of a sandbox send people on to shops that do not exist.
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let http = http.build().expect("an HTTP client");
+        Self { heleket, trovotech, stripe, stripe_clock, tatum, http, _dir: dir }
     }
 
     pub(super) fn deliver_to(&self, producer: &str) {
@@ -86,7 +122,7 @@ impl Providers {
     pub fn heleket_config(&self) -> heleket::Config {
         let mut config = heleket::Config::new(self.heleket.url(), MERCHANT.to_owned(), SECRET.into());
         config.allow_private = true;
-        config.timeout = std::time::Duration::from_secs(2);
+        config.timeout = Duration::from_secs(2);
         config
     }
 
@@ -95,7 +131,7 @@ impl Providers {
         let url = self.trovotech.url();
         let mut config = trovotech::Config::new(url.clone(), API_KEY.into(), "issuer-1".to_owned(), url);
         config.allow_private = true;
-        config.timeout = std::time::Duration::from_secs(2);
+        config.timeout = Duration::from_secs(2);
         config
     }
 
@@ -104,7 +140,7 @@ impl Providers {
         let mut config = stripe::Config::new(API_KEY.into());
         config.base_url = self.stripe.url();
         config.allow_private = true;
-        config.timeout = std::time::Duration::from_secs(2);
+        config.timeout = Duration::from_secs(2);
         config
     }
 
@@ -202,6 +238,19 @@ impl Providers {
     /// Has a sandbox send a webhook with `payload`, signed.
     pub async fn emit(&self, sandbox: &Sandbox, payload: Value) {
         self.post(sandbox, "/_emit", payload).await;
+    }
+
+    /// Sends webhooks so from now on: `copies`, `hold`, `reversed`.
+    pub async fn deliver_so(&self, sandbox: &Sandbox, manner: Value) {
+        self.post(sandbox, "/_webhooks", manner).await;
+    }
+
+    /// Visits a page of a sandbox, as a person would, and says where it sends them.
+    pub async fn visit(&self, url: &str) -> String {
+        let response = self.http.get(url).send().await.expect("the sandbox");
+        let location =
+            response.headers().get("location").map(|value| value.to_str().expect("text").to_owned());
+        location.unwrap_or_default()
     }
 
     /// Webhooks that have not been taken yet.

@@ -152,7 +152,7 @@ impl Store {
     pub async fn forgotten(&self) -> Result<i64, StoreError> {
         let row = sqlx::query(
             "/* operations_forgotten */ SELECT count(*) AS forgotten FROM operations
-             WHERE next_wake_at IS NULL AND parked IS NULL AND state NOT IN ('settled', 'failed')",
+             WHERE next_wake_at IS NULL AND parked IS NULL AND state NOT IN ('settled', 'returned', 'failed')",
         )
         .fetch_one(&self.pool)
         .await?;

@@ -115,7 +115,7 @@ impl Store {
             }
             result => result?,
         };
-        if resolved(&applied.state) {
+        if closes(claimed, &applied.state).is_some() {
             claimed.intent = None;
         }
         // What was hinted at before is answered once it is final.
@@ -176,11 +176,21 @@ async fn record(connection: &mut PgConnection, recording: &Recording<'_>) -> Res
     if let Some(attempt) = attempt {
         append_attempt(connection, operation.id, job, attempt).await?;
     }
-    if resolved(&operation.state) {
-        close_intent(connection, operation.id, operation.state.name()).await?;
+    if let Some(outcome) = closes(claimed, &operation.state) {
+        close_intent(connection, operation.id, outcome).await?;
     }
     let next = next(&operation.state);
     save_operation(connection, &operation, claimed.version, cursor.version, &next).await
+}
+
+/// What `state` makes of the open intent, where it closes it: the state it led to, or that it was
+/// refused and the next one is to be opened.
+fn closes(claimed: &Claimed, state: &State) -> Option<&'static str> {
+    if resolved(state) {
+        return Some(state.name());
+    }
+    let open = claimed.intent.as_ref()?.number;
+    matches!(state, State::Retrying { intent } if *intent != open).then_some("refused")
 }
 
 async fn append_attempt(

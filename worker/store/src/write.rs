@@ -53,7 +53,7 @@ pub(crate) async fn apply_event(
         cursor.step,
         operation.state.name(),
         applied.state.name(),
-        to_json(event),
+        to_json(&event.for_the_record()),
         job.id.as_uuid(),
         job.worker,
     )
@@ -71,7 +71,7 @@ pub(crate) async fn apply_event(
     }
     if applied.state != operation.state {
         let (id, from) = (operation.id.as_uuid(), Some(&operation.state));
-        transitions::append(connection, &[id], from, &applied.state, job).await?;
+        transitions::append(connection, &[id], from, &applied.state.for_the_record(), job).await?;
     }
     operation.state = applied.state;
     Ok(applied.outcome)

@@ -26,6 +26,8 @@ pub(super) struct Sandboxes {
     secrets: BTreeMap<Provider, String>,
     /// Heleket signs what is about incoming payments with a key of its own.
     payment_key: String,
+    /// Stripe signs what is about connected accounts with a secret of its own.
+    connect_secret: String,
     api_key: String,
     http: Client,
 }
@@ -61,6 +63,7 @@ impl Sandboxes {
             secrets: BTreeMap::new(),
             api_key,
             payment_key: new_token()?,
+            connect_secret: new_token()?,
             http,
         };
         for provider in Provider::ALL {
@@ -69,6 +72,7 @@ impl Sandboxes {
             options.webhook_url = Some(format!("{producer_url}/webhooks/{provider}"));
             options.secret = secret.clone().into();
             options.api_key = this.api_key.clone().into();
+            options.connect_secret = Some(this.connect_secret.clone().into());
             options.payment_key = this.payment_key.clone().into();
             MERCHANT.clone_into(&mut options.merchant);
             options.settle_after = settle_after;
@@ -101,6 +105,7 @@ impl Sandboxes {
         let mut settings: BTreeMap<_, _> =
             names.into_iter().map(|(name, provider)| (name.to_owned(), self.secret(provider))).collect();
         settings.insert("HELEKET_PAYMENT_KEY".to_owned(), self.payment_key.clone());
+        settings.insert("STRIPE_CONNECT_WEBHOOK_SECRET".to_owned(), self.connect_secret.clone());
         settings
     }
 

@@ -61,6 +61,16 @@ pub trait Asked {
         false
     }
 
+    /// Why it cannot be done to its subject, whatever the provider would say.
+    fn objection(&self, _subject: &Standing) -> Option<String> {
+        None
+    }
+
+    /// Whether it changes its subject at the provider, which must then be looked at.
+    fn changes_subject(&self) -> bool {
+        false
+    }
+
     /// What must be set aside with the intent, so that concurrent operations cannot promise it twice.
     /// `subject` is how far what it builds on has come.
     fn reservation(&self, _subject: Option<&Standing>) -> Option<Reservation> {
@@ -75,6 +85,11 @@ pub trait Asked {
 
     /// Whether the provider can take a success back later, as banks do.
     fn may_return(&self) -> bool {
+        false
+    }
+
+    /// Whether what it made goes on changing at the provider, so that its facts are kept up to date.
+    fn is_alive(&self) -> bool {
         false
     }
 

@@ -149,7 +149,7 @@ impl Client {
 
     /// It knows an `order_id` for good; how long it is relied on is ours to say.
     pub(crate) const fn doubt(_action: Action) -> DoubtPolicy {
-        DoubtPolicy::SameKey { window_ms: WINDOW_MS }
+        DoubtPolicy::SameKey { window_ms: WINDOW_MS, refusals_decide: false }
     }
 
     pub(crate) fn reference(key: &ProviderKey) -> String {

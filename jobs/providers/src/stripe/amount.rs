@@ -16,6 +16,9 @@ pub const CURRENCIES: &[&str] = &[
     "XOF", "XPF", "ZAR",
 ];
 
+/// The largest charge in minor units: eight digits.
+const MOST_CHARGED: i64 = 99_999_999;
+
 /// What an amount is for: payouts are coarser in some currencies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -37,7 +40,10 @@ pub enum NotSendable {
     /// Finer than Stripe takes for this purpose.
     #[error("Stripe takes no amount as fine as this in this currency")]
     TooFine,
-    /// More than an integer of Stripe's can hold.
+    /// Less than a card is charged.
+    #[error("a card is charged no less than {0} in this currency")]
+    TooSmall(Decimal),
+    /// More than Stripe takes.
     #[error("the amount is larger than Stripe can be sent")]
     TooLarge,
 }
@@ -76,6 +82,24 @@ pub fn to_minor(money: &Money, purpose: Purpose) -> Result<i64, NotSendable> {
         return Err(NotSendable::TooFine);
     }
     minor.to_i64().ok_or(NotSendable::TooLarge)
+}
+
+/// Whether a card can be charged `money`: eight digits at most, and in the currencies for which Stripe
+/// documents it, no less than about half a dollar.
+///
+/// # Errors
+/// [`NotSendable`], as [`to_minor`], or too small or too large for a charge.
+pub fn chargeable(money: &Money) -> Result<(), NotSendable> {
+    let minor = to_minor(money, Purpose::Payment)?;
+    let least = match money.asset().code() {
+        "USD" | "EUR" => 50,
+        "GBP" => 30,
+        _ => 1,
+    };
+    if minor < least {
+        return Err(NotSendable::TooSmall(Decimal::new(least, decimals(money.asset())).normalize()));
+    }
+    if minor > MOST_CHARGED { Err(NotSendable::TooLarge) } else { Ok(()) }
 }
 
 /// The money that `minor` units of `currency` are: exact, or `None`. May be zero or negative, as in
@@ -134,6 +158,22 @@ mod tests {
             ("9999999999999999999", "JPY", Payment, Err(NotSendable::TooLarge)),
         ] {
             assert_eq!(to_minor(&money(text, code), purpose), want, "{text} {code} {purpose:?}");
+        }
+    }
+
+    #[test]
+    fn a_card_is_charged_neither_too_little_nor_too_much() {
+        let half = "0.5".parse().unwrap();
+        for (text, code, want) in [
+            ("0.50", "USD", Ok(())),
+            ("0.49", "USD", Err(NotSendable::TooSmall(half))),
+            ("0.30", "GBP", Ok(())),
+            ("1", "JPY", Ok(())),
+            ("999999.99", "USD", Ok(())),
+            ("1000000", "USD", Err(NotSendable::TooLarge)),
+            ("1.234", "KWD", Err(NotSendable::TooFine)),
+        ] {
+            assert_eq!(chargeable(&money(text, code)), want, "{text} {code}");
         }
     }
 

@@ -54,7 +54,3 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     has_event_ids: true,
     signs_time: true,
 };
-
-/// The key in an object's metadata under which we leave our reference, so that it is found by listing
-/// when its `Idempotency-Key` is forgotten.
-pub const REFERENCE: &str = "payfleet_reference";

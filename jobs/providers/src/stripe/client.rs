@@ -67,6 +67,7 @@ impl Config {
 pub struct Client {
     http: Http,
     authorization: HeaderValue,
+    is_live: bool,
 }
 
 /// A key under which Stripe executes a POST once: 1 to 255 printable ASCII characters.
@@ -141,7 +142,15 @@ impl Client {
         })?;
         let bearer = format!("Bearer {}", config.secret_key.expose_secret());
         let authorization = sensitive(&bearer).ok_or(ConfigError::NotAHeader("STRIPE_SECRET_KEY"))?;
-        Ok(Self { http, authorization })
+        let is_live =
+            ["sk_live_", "rk_live_"].iter().any(|live| config.secret_key.expose_secret().starts_with(live));
+        Ok(Self { http, authorization, is_live })
+    }
+
+    /// Whether its key is of the live mode.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        self.is_live
     }
 
     /// Sends nothing that `gate` does not let out.

@@ -20,9 +20,10 @@ use payfleet_core::{ProviderKey, Timestamp};
 use secrecy::ExposeSecret;
 use time::format_description::well_known::Rfc3339;
 
-use super::capabilities::{KEY_WINDOW_MS, REFERENCE};
+use super::REFERENCE;
+use super::capabilities::KEY_WINDOW_MS;
 use super::client::{Answered, Client, IdempotencyKey};
-use super::objects::Metadata;
+use super::objects::{Metadata, Requirements};
 use super::params::{
     Confirmation, CustomerFields, NewAccount, NewAccountLink, NewPaymentIntent, NewPayout, NewRefund,
     NewTransfer, Redirects,
@@ -31,13 +32,16 @@ use super::params::{Created, ListFilter};
 use super::words::{AccountLinkType, CaptureMethod, PayoutMethod, RefundReason};
 use crate::client::{ProviderError, Reply, not_offered};
 
+/// Refusals that say that a connected account may not receive what it was sent.
+const MAY_NOT_RECEIVE: [&str; 2] = ["insufficient_capabilities_for_transfer", "payouts_not_allowed"];
+
 /// How far Stripe's clock may be behind ours.
 const CLOCK_SLACK_MS: i64 = 300_000;
 
 impl Client {
     /// Stripe knows every key for a day; after that a look-up is the only way on.
     pub(crate) const fn doubt(_action: Action) -> DoubtPolicy {
-        DoubtPolicy::SameKey { window_ms: KEY_WINDOW_MS }
+        DoubtPolicy::SameKey { window_ms: KEY_WINDOW_MS, refusals_decide: true }
     }
 
     pub(crate) fn reference(key: &ProviderKey) -> String {
@@ -84,7 +88,10 @@ impl Client {
         };
         let params =
             NewPayout { method: Some(method), metadata: reference(key), ..NewPayout::of(payout.money) };
-        told(self.account(account).create_payout(&params, &idempotency_key(key)?).await?)
+        match self.account(account).create_payout(&params, &idempotency_key(key)?).await {
+            Ok(answered) => told(answered),
+            Err(error) => Err(self.explained(account, error).await),
+        }
     }
 
     async fn transfer_to(
@@ -98,7 +105,25 @@ impl Client {
             metadata: reference(key),
             ..NewTransfer::of(transfer.money, account.to_owned())
         };
-        told(self.platform().create_transfer(&params, &idempotency_key(key)?).await?)
+        match self.platform().create_transfer(&params, &idempotency_key(key)?).await {
+            Ok(answered) => told(answered),
+            Err(error) => Err(self.explained(account, error).await),
+        }
+    }
+
+    /// Where an account may not receive, the reason names what its owner still has to bring.
+    async fn explained(&self, account: &str, error: ProviderError) -> ProviderError {
+        if !MAY_NOT_RECEIVE.contains(&error.code()) {
+            return error;
+        }
+        let Ok(answered) = self.platform().connected_account(account).await else { return error };
+        let Requirements { currently_due, disabled_reason, .. } = answered.value.requirements;
+        let due = if currently_due.is_empty() {
+            disabled_reason.unwrap_or_else(|| "nothing that the provider names".to_owned())
+        } else {
+            currently_due.join(", ")
+        };
+        error.adding(&format!("; missing on the account: {due}"))
     }
 
     async fn make_account(&self, account: &Account, key: &ProviderKey) -> Result<Reply, ProviderError> {
@@ -109,8 +134,7 @@ impl Client {
             business_type: None,
             metadata: reference(key),
         };
-        let answered = self.platform().create_account(&params, &idempotency_key(key)?).await?;
-        Ok(made(&answered, answered.value.id.clone(), BTreeMap::new()))
+        told(self.platform().create_account(&params, &idempotency_key(key)?).await?)
     }
 
     async fn make_link(
@@ -158,7 +182,9 @@ impl Client {
             MethodChange::Detach => platform.detach_payment_method(id, &under).await?,
         };
         let word = method.action().as_str();
-        Ok(made(&answered, format!("{}:{word}", answered.value.id), BTreeMap::new()))
+        // What was attached may have an id of its own.
+        let facts = BTreeMap::from([("payment_method".to_owned(), answered.value.id.clone())]);
+        Ok(made(&answered, format!("{}:{word}:{}", answered.value.id, key.prefix(8)), facts))
     }
 
     async fn make_payment(
@@ -175,6 +201,7 @@ impl Client {
                 Capture::Automatic => None,
                 Capture::Manual => Some(CaptureMethod::Manual),
             },
+            confirm: payment.payment_method.as_ref().map(|_| true),
             description: payment.description.clone(),
             metadata: reference(key),
             ..NewPaymentIntent::of(payment.money)
@@ -312,9 +339,9 @@ impl Client {
             Request::Transfer(_) => self.platform().transfer(provider_ref).await?.report,
             Request::Payment(_) => self.platform().payment_intent(provider_ref, &[]).await?.report,
             Request::Refund(_) => self.platform().refund(provider_ref).await?.report,
+            Request::Account(_) => self.platform().connected_account(provider_ref).await?.report,
             // These are done when they are answered.
-            Request::Account(_)
-            | Request::AccountLink(_)
+            Request::AccountLink(_)
             | Request::Customer(_)
             | Request::PaymentMethod(_)
             | Request::PaymentChange(_)

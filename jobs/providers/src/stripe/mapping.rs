@@ -4,6 +4,8 @@
 //! can still become `failed`; whoever waits out those five business days asks again. Unknown words stay
 //! as they came.
 
+use std::collections::BTreeMap;
+
 use payfleet_core::provider::{Progress, Report};
 
 use super::amount::from_minor;
@@ -21,7 +23,7 @@ pub(crate) fn report(object: &Object<'_>) -> Option<Report> {
         "payment_intent" => (payment(status.as_deref()?), status?),
         "refund" => (refund(status.as_deref()?, object.filled("failure_reason")), status?),
         "payout" => (payout(status.as_deref()?, object.filled("failure_code")), status?),
-        "transfer" | "transfer_reversal" => (Progress::Succeeded, EXISTS.to_owned()),
+        "transfer" | "transfer_reversal" | "account" => (Progress::Succeeded, EXISTS.to_owned()),
         _ => return None,
     };
     // Of a payment that was captured in part, what came in is less than what was agreed.
@@ -37,8 +39,29 @@ pub(crate) fn report(object: &Object<'_>) -> Option<Report> {
     Some(Report {
         money,
         destination: destination(object),
+        facts: if kind == "account" { of_account(object) } else { BTreeMap::new() },
         ..Report::of(object.filled("id")?, progress, raw_status)
     })
+}
+
+/// What a connected account may do, and what its owner still has to bring.
+fn of_account(account: &Object<'_>) -> BTreeMap<String, String> {
+    let flags = ["charges_enabled", "payouts_enabled", "details_submitted"];
+    let flags = flags.into_iter().filter_map(|name| Some((name, account.flag(name)?.to_string())));
+    let capabilities = account.object("capabilities");
+    let transfers = capabilities.and_then(|capabilities| capabilities.filled("transfers"));
+    let requirements = account.object("requirements");
+    let due = |name| {
+        let listed = requirements.as_ref()?.raw(name)?;
+        serde_json::from_str::<Vec<String>>(listed.get()).ok().map(|due| due.join(", "))
+    };
+    let more = [
+        ("transfers", transfers),
+        ("currently_due", due("currently_due").filter(|due| !due.is_empty())),
+        ("disabled_reason", requirements.as_ref().and_then(|object| object.filled("disabled_reason"))),
+    ];
+    let more = more.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    flags.chain(more).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The same of entries of a list.
@@ -177,8 +200,26 @@ mod tests {
     }
 
     #[test]
+    fn an_account_says_what_it_may_do_and_what_is_missing() {
+        let body = br#"{"id":"acct_1","object":"account","charges_enabled":false,"payouts_enabled":true,
+            "capabilities":{"transfers":"inactive"},
+            "requirements":{"currently_due":["external_account","tos_acceptance.date"],"disabled_reason":null}}"#;
+        let facts = report(&Object::parse(body).unwrap()).unwrap().facts;
+        let facts: Vec<_> = facts.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(
+            facts,
+            [
+                ("charges_enabled", "false"),
+                ("currently_due", "external_account, tos_acceptance.date"),
+                ("payouts_enabled", "true"),
+                ("transfers", "inactive"),
+            ]
+        );
+    }
+
+    #[test]
     fn other_objects_and_amounts_that_cannot_be_held_say_nothing() {
-        for body in [&br#"{"id":"a","object":"account","status":"paid"}"#[..], br#"{"object":"payout"}"#] {
+        for body in [&br#"{"id":"a","object":"customer","status":"paid"}"#[..], br#"{"object":"payout"}"#] {
             assert_eq!(report(&Object::parse(body).unwrap()), None);
         }
         let odd = br#"{"id":"po_1","object":"payout","status":"paid","amount":1.5,"currency":"usd"}"#;

@@ -24,9 +24,9 @@ pub(crate) mod webhook;
 #[cfg(feature = "client")]
 mod words;
 
-pub use amount::{CURRENCIES, NotSendable, Purpose, from_minor, to_minor};
+pub use amount::{CURRENCIES, NotSendable, Purpose, chargeable, from_minor, to_minor};
 #[cfg(feature = "client")]
-pub use capabilities::{CAPABILITIES, REFERENCE};
+pub use capabilities::CAPABILITIES;
 #[cfg(feature = "client")]
 pub use client::{Answered, Client, Config, IdempotencyKey, Page, Scope};
 #[cfg(feature = "client")]
@@ -43,6 +43,10 @@ pub use params::{
 };
 #[cfg(feature = "client")]
 pub use words::*;
+
+/// The key in an object's metadata under which we leave our reference, so that it is found by listing
+/// when its `Idempotency-Key` is forgotten, and events about it tell whose it is.
+pub const REFERENCE: &str = "payfleet_reference";
 
 /// The version of the API, sent with every request and asked for of every webhook endpoint.
 #[cfg(feature = "client")]

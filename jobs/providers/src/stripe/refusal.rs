@@ -9,7 +9,7 @@
 
 use payfleet_core::OutcomeClass;
 use payfleet_core::outcome::LONGEST_RETRY_AFTER_MS;
-use payfleet_core::provider::{DO_NOT_REPEAT, REPLAYED_FAILURE};
+use payfleet_core::provider::{BALANCE_INSUFFICIENT, DO_NOT_REPEAT, REPLAYED_FAILURE};
 use reqwest::header::HeaderMap;
 
 use super::objects::{Fields, PaymentError};
@@ -64,9 +64,6 @@ fn word(text: &str) -> String {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
     if is_word { text.to_owned() } else { "unreadable_word".to_owned() }
 }
-
-/// A refusal that passes by itself: money on its way has not arrived. A business wait, no failure.
-const BALANCE_INSUFFICIENT: &str = "balance_insufficient";
 
 /// The error that `exchanged` is; for any status but 2xx and 3xx.
 pub(super) fn error(call: Call, exchanged: &Exchanged) -> ProviderError {
@@ -123,6 +120,7 @@ fn declined(refused: &Refused) -> ProviderError {
     ProviderError::refused(code, format!("the payment was declined{advice}"))
 }
 
+/// `balance_insufficient` passes by itself: money on its way has not arrived. A wait of business, no failure.
 fn invalid(exchanged: &Exchanged, refused: &Refused) -> ProviderError {
     let is_wait = refused.code.as_deref() == Some(BALANCE_INSUFFICIENT);
     if is_wait || should_retry(&exchanged.headers) == Some(true) {

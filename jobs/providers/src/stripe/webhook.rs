@@ -9,7 +9,7 @@ use payfleet_core::Timestamp;
 
 use crate::json::Object;
 use crate::signature::hmac_sha256_hex;
-use crate::stripe::mapping;
+use crate::stripe::{REFERENCE, mapping};
 use crate::webhook::{ParseError, ParsedEvent, Rejected, Secrets, key_of, key_of_body, type_of};
 
 /// How old a signature may be, in seconds; exactly this old is accepted.
@@ -59,18 +59,22 @@ impl<'a> Header<'a> {
     }
 }
 
-/// The event's own id is its key. `request.idempotency_key` is the key of our call that caused it.
+/// The event's own id is its key. Whose the object is, its metadata says; of objects that bear none of
+/// ours, `request.idempotency_key` is the key of the call that caused the event.
 pub(crate) fn parse(body: &[u8]) -> Result<ParsedEvent, ParseError> {
     let event = Object::parse(body)?;
     let object = event.object("data").and_then(|data| data.object("object"));
     // Thin events carry no object, only what it is called.
     let report = object.as_ref().and_then(mapping::report);
+    let made_by = object.as_ref().and_then(|object| object.object("metadata")?.filled(REFERENCE));
+    let caused_by = || event.object("request").and_then(|request| request.filled("idempotency_key"));
+    let our_reference = made_by.or_else(caused_by);
     let about = object.or_else(|| event.object("related_object"));
     Ok(ParsedEvent {
         event_key: event.filled("id").map_or_else(|| key_of_body(body), |id| key_of(&[&id])),
         event_type: type_of(&event.text("type").unwrap_or_default()),
         provider_ref: about.and_then(|object| object.filled("id")),
-        our_reference: event.object("request").and_then(|request| request.filled("idempotency_key")),
+        our_reference,
         report,
         account: event.filled("account"),
         livemode: event.flag("livemode"),

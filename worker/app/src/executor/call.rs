@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use payfleet_core::backoff::Backoff;
 use payfleet_core::ids::RequestHash;
 use payfleet_core::job::Origin;
 use payfleet_core::kinds::lifecycle::{Event, Parked, State};
-use payfleet_core::provider::{CallOutcome, Effect, UNAUTHORIZED};
+use payfleet_core::provider::{BALANCE_INSUFFICIENT, CallOutcome, Effect, UNAUTHORIZED};
 use payfleet_core::{OutcomeClass, ProviderKey};
 use payfleet_providers::{Client, Reply, gate};
 use payfleet_queue::Outcome;
@@ -20,6 +21,9 @@ const NOT_HERE: Duration = Duration::from_secs(10);
 
 /// How long to wait where a provider says "slow down" and not how long.
 pub(super) const SLOW_DOWN_MS: u64 = 3_000;
+
+/// How long money on its way is waited for: with the attempts of an operation, more than two days.
+const UNTIL_FUNDS: Backoff = Backoff { base_ms: 500, cap_ms: 7_200_000 };
 
 /// How often tx 2 is tried while Postgres is away, a second apart: as long as anyone waits for a
 /// database. After that the open intent speaks for itself.
@@ -63,7 +67,9 @@ impl Executor {
         outcome: CallOutcome,
         attempt: &Attempt,
     ) -> Result<Step, StoreError> {
-        let spent = running.claimed.intent.as_ref().map_or(1, |intent| intent.attempts);
+        // Every intent before this one was an attempt that was refused.
+        let attempts = running.claimed.intent.as_ref().map_or(1, |intent| intent.attempts);
+        let spent = attempts.saturating_add(attempt.intent).saturating_sub(1);
         let delay_ms = self.delay_after(running, &outcome, spent);
         let parks = parks(&outcome, spent >= running.policy.max_provider_attempts);
         let next = |state: &State| match state {
@@ -160,7 +166,9 @@ impl Executor {
 
     /// How long to wait after this outcome, in milliseconds.
     fn delay_after(&self, running: &Running<'_>, outcome: &CallOutcome, spent: i32) -> u64 {
-        let backoff = self.schedule.backoff_ms(running.policy.backoff, spent);
+        let is_short = matches!(outcome, CallOutcome::Failed { code, .. } if code == BALANCE_INSUFFICIENT);
+        let backoff = if is_short { UNTIL_FUNDS } else { running.policy.backoff };
+        let backoff = self.schedule.backoff_ms(backoff, spent);
         match outcome {
             CallOutcome::Failed { class: OutcomeClass::RateLimited { retry_after_ms }, .. } => {
                 backoff.saturating_add(retry_after_ms.unwrap_or(SLOW_DOWN_MS))

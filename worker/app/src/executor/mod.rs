@@ -23,6 +23,7 @@ use payfleet_core::backoff::Backoff;
 use payfleet_core::job::{Failure, Job, NewJob, Origin};
 use payfleet_core::kinds::lifecycle::{Event, Parked, Plan, State};
 use payfleet_core::kinds::{Advance, Policy};
+use payfleet_core::provider::{Progress, Report};
 use payfleet_core::{Classify, OutcomeClass};
 use payfleet_process::current_trace;
 use payfleet_providers::{Client, Clients};
@@ -213,7 +214,7 @@ impl Executor {
             Plan::Rest => {
                 let state = running.claimed.operation.state.name();
                 tracing::info!(operation.id = %running.subject.id, operation.state = state, "The operation is at rest.");
-                Ok(Step::Settle(Outcome::Done { then: Vec::new() }))
+                Ok(Step::Settle(self.tell_subject(running).await?))
             }
         }
     }
@@ -232,6 +233,28 @@ impl Executor {
         let delay_ms = self.schedule.backoff_ms(BETWEEN_LOOKS, looks);
         self.store.set_next(&mut running.claimed, &Next::After { ms: delay_ms }).await?;
         Ok(Step::Settle(call::wake_up_after(running, delay_ms)))
+    }
+
+    /// Has what the operation changed looked at. A death before this is made up for when its job is
+    /// delivered again; telling twice is telling once.
+    async fn tell_subject(&self, running: &Running<'_>) -> Result<Outcome, StoreError> {
+        let operation = &running.claimed.operation;
+        let on = operation.subject.as_ref().and_then(|subject| subject.state.provider_ref());
+        let (true, Some(changed), Some(on)) =
+            (operation.request.changes_subject(), operation.request.subject(), on)
+        else {
+            return Ok(settle_with(Vec::new()));
+        };
+        let hint = Event::Hinted { report: Report::of(on, Progress::Pending, "changed") };
+        let key = format!("changed:{}", operation.id);
+        let job = match self.store.deliver(changed.operation, &key, &hint).await? {
+            Delivered::New(woken) | Delivered::Repeated(woken) => {
+                let subject = Subject { id: woken.id, kind: woken.kind, tenant: woken.tenant };
+                Some(jobs::inbox(&subject, &key))
+            }
+            Delivered::DuringCall(_) | Delivered::Unknown => None,
+        };
+        Ok(settle_with(job.into_iter().collect()))
     }
 
     /// Hands the operation over to the job that polls: at once where somebody hinted at news.

@@ -7,7 +7,9 @@ use payfleet_core::Clock;
 use payfleet_core::OutcomeClass;
 use payfleet_core::backoff::Backoff;
 use payfleet_core::kinds::lifecycle::{Event, Parked, State};
-use payfleet_core::provider::{CallOutcome, DoubtPolicy, Effect, Finding};
+use payfleet_core::provider::{
+    BALANCE_INSUFFICIENT, CallOutcome, DoubtPolicy, Effect, Finding, IDEMPOTENCY_ERROR, UNAUTHORIZED,
+};
 use payfleet_process::SystemClock;
 use payfleet_providers::{Client, gate};
 use payfleet_store::{Attempt, Next, OpenIntent, Purpose, StoreError};
@@ -94,6 +96,7 @@ impl Executor {
             State::Quarantined { difference, .. } => {
                 Next::Parked { parked: Parked::Quarantined, reason: difference.clone() }
             }
+            State::Retrying { intent } if *intent != attempt.intent => Next::NotBefore { ms: delay_ms },
             State::Requested | State::Submitting { .. } | State::Retrying { .. } | State::Accepted { .. } => {
                 Next::After { ms: 0 }
             }
@@ -109,6 +112,9 @@ impl Executor {
                 Step::Settle(parked_outcome(running, Parked::InDoubt, &reason))
             }
             State::InDoubt { .. } => Step::Settle(wake_up_after(running, delay_ms)),
+            State::Retrying { intent } if *intent != attempt.intent => {
+                Step::Settle(wake_up_after(running, delay_ms))
+            }
             _ => Step::Again,
         })
     }
@@ -122,6 +128,11 @@ async fn probe(client: &Client, policy: DoubtPolicy, effect: &Effect, intent: &O
             let reply = client.call(effect, &intent.key).await;
             let (finding, slow_down_ms, code) = match reply.outcome {
                 CallOutcome::Accepted { report } => (Finding::Found { report }, None, String::new()),
+                CallOutcome::Failed { code, message, class }
+                    if is_the_keys_answer(policy, reply.http_status, class, &code) =>
+                {
+                    (Finding::Refused { code: code.clone(), message }, None, code)
+                }
                 // This sending had no effect; an earlier one may have had.
                 CallOutcome::Failed { message, class, code } => {
                     (Finding::StillUnknown { reason: message }, slow_down(class), code)
@@ -141,10 +152,23 @@ async fn probe(client: &Client, policy: DoubtPolicy, effect: &Effect, intent: &O
 /// Whether the same request again cannot have a second effect.
 const fn sends_again(policy: DoubtPolicy, intent: &OpenIntent) -> bool {
     match policy {
-        DoubtPolicy::SameKey { window_ms } => intent.age_ms < window_ms && !intent.key_is_spent,
+        DoubtPolicy::SameKey { window_ms, .. } => intent.age_ms < window_ms && !intent.key_is_spent,
         DoubtPolicy::Repeat => true,
         DoubtPolicy::LookUp | DoubtPolicy::Operator => false,
     }
+}
+
+/// Whether a failure that was answered is what the provider has to say under this key for good. Not so
+/// where it did not come to looking at the key (credentials), or says that the key is another request's.
+fn is_the_keys_answer(policy: DoubtPolicy, status: Option<u16>, class: OutcomeClass, code: &str) -> bool {
+    let decide = matches!(policy, DoubtPolicy::SameKey { refusals_decide: true, .. });
+    let answered = status.is_some_and(|status| (400..500).contains(&status));
+    let refused = match class {
+        OutcomeClass::Terminal => code != UNAUTHORIZED && code != IDEMPOTENCY_ERROR,
+        OutcomeClass::Retryable => code == BALANCE_INSUFFICIENT,
+        OutcomeClass::RateLimited { .. } | OutcomeClass::Ambiguous => false,
+    };
+    decide && answered && refused
 }
 
 const fn slow_down(class: OutcomeClass) -> Option<u64> {
@@ -159,11 +183,13 @@ const fn slow_down(class: OutcomeClass) -> Option<u64> {
 fn evidence(finding: &Finding) -> CallOutcome {
     match finding {
         Finding::Found { report } => CallOutcome::Accepted { report: report.clone() },
-        Finding::NeverHappened | Finding::StillUnknown { .. } => CallOutcome::Failed {
-            class: OutcomeClass::Ambiguous,
-            code: "probe".to_owned(),
-            message: "a probe found nothing that decides".to_owned(),
-        },
+        Finding::NeverHappened | Finding::Refused { .. } | Finding::StillUnknown { .. } => {
+            CallOutcome::Failed {
+                class: OutcomeClass::Ambiguous,
+                code: "probe".to_owned(),
+                message: "a probe found nothing that decides".to_owned(),
+            }
+        }
     }
 }
 
@@ -171,6 +197,7 @@ fn attempt_of(intent: i32, probed: &Probed, took: Duration) -> Attempt {
     let (class, code, message) = match &probed.finding {
         Finding::Found { report } => ("found", report.raw_status.clone(), String::new()),
         Finding::NeverHappened => ("never_happened", String::new(), String::new()),
+        Finding::Refused { code, message } => ("refused", code.clone(), message.clone()),
         Finding::StillUnknown { reason } if probed.slow_down_ms.is_some() => {
             ("rate_limited", probed.code.clone(), reason.clone())
         }

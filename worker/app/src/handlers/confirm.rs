@@ -22,13 +22,15 @@ impl Handlers {
             tracing::warn!("There is no such operation to confirm.");
             return Ok(done());
         };
-        if view.version != confirm.version {
+        // What has settled has no chain of polls: this look was asked for, and news since do not replace it.
+        let looks_back = view.request.may_return() || view.request.is_alive();
+        let is_afterthought = view.state.is_final() && looks_back;
+        if view.version != confirm.version && !is_afterthought {
             tracing::info!(
                 "The operation has moved since; if it is to be looked at, that was asked for anew."
             );
             return Ok(done());
         }
-        // What has settled is looked at again where the provider hinted that it took it back.
         let (State::Accepted { provider_ref, tx_hash, .. } | State::Settled { provider_ref, tx_hash, .. }) =
             &view.state
         else {
@@ -51,7 +53,28 @@ impl Handlers {
                 }
                 Err(error) => return Err(error.into()),
             };
+        if view.state.is_final() {
+            return self.hand_over_afterthought(&view, report).await;
+        }
         self.hand_over_report(&view, report, tx_hash.as_deref()).await
+    }
+
+    /// What has settled is looked at again where the provider hinted at news: it was taken back, or it is
+    /// something that goes on changing.
+    async fn hand_over_afterthought(
+        &self,
+        view: &OperationView,
+        report: Report,
+    ) -> Result<Outcome, HandlerError> {
+        let is_taken_back = matches!(report.progress, Progress::Failed { .. });
+        if !is_taken_back && !view.request.is_alive() {
+            return Ok(done());
+        }
+        // One look a version: the same word can be news again.
+        let key = format!("polled:{}:{}", view.version, report.raw_status);
+        let subject = Subject { id: view.id, kind: view.kind, tenant: view.tenant.clone() };
+        self.store.deliver(view.id, &key, &Event::Polled { report }).await?;
+        Ok(Outcome::Done { then: vec![jobs::inbox(&subject, &key)?] })
     }
 
     async fn hand_over_report(
@@ -64,10 +87,6 @@ impl Handlers {
             delay: self.interval(view),
             reason: format!("not final: {}", report.raw_status),
         };
-        let has_settled = view.state.is_final();
-        if has_settled && !matches!(report.progress, Progress::Failed { .. }) {
-            return Ok(done());
-        }
         let is_pending = matches!(report.progress, Progress::Pending);
         let news = !is_pending || (report.tx_hash.is_some() && report.tx_hash.as_deref() != known_tx);
         if !news && view.request.difference(&report).is_none() {

@@ -6,6 +6,7 @@ use base64::prelude::BASE64_STANDARD;
 use payfleet_core::AccountId;
 use payfleet_core::ids::RequestHash;
 use payfleet_core::job::{Failure, Job};
+use payfleet_core::kinds::Request;
 use payfleet_core::kinds::lifecycle::Event;
 use payfleet_core::kinds::webhook::WebhookEvent;
 use payfleet_core::provider::Provider;
@@ -24,8 +25,7 @@ impl Handlers {
     pub(super) async fn webhook(&self, job: &Job, event: WebhookEvent) -> Result<Outcome, HandlerError> {
         let body = BASE64_STANDARD.decode(&event.body_base64).unwrap_or_default();
         let parsed = parse(event.provider, &body);
-        // What Tatum tells of is no hint about an operation but a deposit, which has a table of its own.
-        if event.provider != Provider::Tatum
+        if goes_with_others(event.provider)
             && let Ok(parsed) = &parsed
             && let Some(outcome) = self.with_others(incoming(&event, parsed, &body)).await?
         {
@@ -50,9 +50,20 @@ impl Handlers {
                 (provider_ref, inbox_key, hint)
             }
         };
+        if let Some(detail) = self.is_of_another_mode(&event, &parsed) {
+            return self.ignore(received, detail).await;
+        }
         let provider_ref = provider_ref.as_deref();
         match self.operations_of(&event, &parsed).await?.as_slice() {
-            [operation] => self.hand_over_hint(received, *operation, &inbox_key, &hint).await,
+            [operation] => {
+                if let Some(detail) = self.is_of_another_account(*operation, &parsed).await? {
+                    return self.ignore(received, detail).await;
+                }
+                self.hand_over_hint(received, *operation, &inbox_key, &hint).await
+            }
+            [] if self.is_of_a_stranger(&event, &parsed).await? => {
+                self.ignore(received, "it is of an account that we did not make".to_owned()).await
+            }
             [] => self.wait_for_operation(job, &event, received, provider_ref).await,
             _ => {
                 let detail = "the event names more than one operation of ours";
@@ -100,6 +111,51 @@ impl Handlers {
         let account = AccountId::default();
         let (ours, theirs) = (parsed.our_reference.as_deref(), parsed.provider_ref.as_deref());
         Ok(self.store.find_by_reference(event.provider, &account, ours, theirs).await?)
+    }
+
+    /// What is wrong with the mode of the event: test events reach a live deployment by a mistake in the
+    /// provider's settings, and say nothing about its operations.
+    fn is_of_another_mode(&self, event: &WebhookEvent, parsed: &ParsedEvent) -> Option<String> {
+        let ours = match event.provider {
+            Provider::Stripe => self.clients.stripe()?.is_live(),
+            Provider::Heleket | Provider::Tatum | Provider::TrovoTech => return None,
+        };
+        let name = |is_live: bool| if is_live { "live" } else { "test" };
+        let theirs = parsed.livemode.filter(|theirs| *theirs != ours)?;
+        Some(format!("it is of the {} mode, our key of the {} mode", name(theirs), name(ours)))
+    }
+
+    /// What is wrong with the connected account that the event comes from, for this operation.
+    async fn is_of_another_account(
+        &self,
+        operation: OperationId,
+        parsed: &ParsedEvent,
+    ) -> Result<Option<String>, HandlerError> {
+        let Some(from) = parsed.account.as_deref() else { return Ok(None) };
+        let Some(view) = self.store.operation(operation).await? else { return Ok(None) };
+        let expected = match &view.request {
+            // Matched by our reference while the answer of our call is still to come.
+            Request::Account(_) if view.provider_ref.is_none() => return Ok(None),
+            Request::Account(_) => view.provider_ref.as_deref(),
+            Request::Payout(_) => view.on.as_deref(),
+            _ => None,
+        };
+        Ok((expected != Some(from)).then(|| "it is of another account than its operation".to_owned()))
+    }
+
+    /// Whether the event comes from a connected account that is none of ours. What an account does, it
+    /// does after we know of it; only about the account itself an event can be early.
+    async fn is_of_a_stranger(
+        &self,
+        event: &WebhookEvent,
+        parsed: &ParsedEvent,
+    ) -> Result<bool, HandlerError> {
+        let Some(from) = parsed.account.as_deref() else { return Ok(false) };
+        if parsed.our_reference.is_some() && parsed.provider_ref.as_deref() == Some(from) {
+            return Ok(false);
+        }
+        let account = AccountId::default();
+        Ok(self.store.find_by_reference(event.provider, &account, None, Some(from)).await?.is_empty())
     }
 
     /// Into the inbox. The mark comes last: a crash before it repeats what repeats safely.
@@ -195,6 +251,15 @@ fn content(event: &WebhookEvent, parsed: &ParsedEvent, body: &[u8]) -> WebhookCo
         provider_ref: parsed.provider_ref.clone(),
         inbox_key: inbox_key(event, body),
         event: Box::new(Event::Hinted { report: report.clone() }),
+    }
+}
+
+/// Tatum tells of deposits, which have a table of their own, and of whose account and mode an event of
+/// Stripe's is must be found out first.
+const fn goes_with_others(provider: Provider) -> bool {
+    match provider {
+        Provider::Heleket | Provider::TrovoTech => true,
+        Provider::Stripe | Provider::Tatum => false,
     }
 }
 

@@ -112,6 +112,9 @@ fn intents(subject: &str, intents: &[Intent], operation: &Operation, desk: &mut 
         (State::Submitting { intent } | State::Retrying { intent } | State::InDoubt { intent }, [one])
             if one == intent => {}
         (state, []) if resolved(state) => {}
+        // The last was refused; the next is not opened yet.
+        (State::Retrying { intent }, [])
+            if intents.iter().any(|one| one.number.saturating_add(1) == *intent) => {}
         (state, [one]) if resolved(state) => {
             desk.found(Check::Intent, subject, format!("is {name}, and intent {one} is still open"));
         }
@@ -166,8 +169,8 @@ fn is_whole(subject: &str, row: &Row, history: &[HistoryRow], desk: &mut Desk<'_
 
 /// What the history makes of the operation, against what is stored.
 fn against(subject: &str, facts: &Facts, operation: &Operation, replayed: &Replayed, desk: &mut Desk<'_>) {
-    // As it is stored: without what Postgres cannot hold.
-    if to_json(&replayed.operation.state) != facts.row.state_data {
+    // As the history has it: without secrets, and without what Postgres cannot hold.
+    if to_json(&replayed.operation.state) != to_json(&operation.state.for_the_record()) {
         let name = operation.state.name();
         desk.found(Check::Replay, subject, format!("its history leads to another {name} than is stored"));
     }

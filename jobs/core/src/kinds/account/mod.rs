@@ -50,6 +50,11 @@ impl Asked for Account {
         None
     }
 
+    /// What it may do, and what its owner still has to bring.
+    fn is_alive(&self) -> bool {
+        true
+    }
+
     fn shown(&self) -> BTreeMap<&'static str, Value> {
         BTreeMap::from([("country", json!(self.country)), ("email", json!(self.email))])
     }

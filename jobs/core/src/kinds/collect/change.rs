@@ -70,6 +70,10 @@ impl Asked for PaymentChange {
         Some(Subject { operation: self.payment, kind: OperationKind::Payment })
     }
 
+    fn changes_subject(&self) -> bool {
+        true
+    }
+
     fn difference(&self, _report: &Report) -> Option<String> {
         None
     }
@@ -79,6 +83,15 @@ impl Asked for PaymentChange {
     }
 
     fn shown(&self) -> BTreeMap<&'static str, Value> {
-        BTreeMap::from([("payment", json!(self.payment)), ("change", json!(self.action()))])
+        let (change, payment_method) = match &self.change {
+            Change::Confirm { payment_method } => ("confirm", payment_method.as_deref()),
+            Change::Capture { .. } => ("capture", None),
+            Change::Cancel => ("cancel", None),
+        };
+        BTreeMap::from([
+            ("payment", json!(self.payment)),
+            ("change", json!(change)),
+            ("payment_method", json!(payment_method)),
+        ])
     }
 }

@@ -63,13 +63,19 @@ impl Asked for Refund {
         true
     }
 
-    /// Of what the payment brought in.
+    fn objection(&self, subject: &Standing) -> Option<String> {
+        let captured = subject.state.moved()?.asset();
+        (captured != self.money.asset())
+            .then(|| format!("the payment was taken in {captured}; ask for the refund in {captured}"))
+    }
+
+    /// Of what the payment brought in: where nobody said how much that was, of nothing.
     fn reservation(&self, subject: Option<&Standing>) -> Option<Reservation> {
-        let captured = subject?.state.moved()?;
+        let captured = subject?.state.moved();
         Some(Reservation {
             pool: format!("refund:{}", self.payment),
             amount: self.money.amount(),
-            whole: if captured.asset() == self.money.asset() { captured.amount() } else { Decimal::ZERO },
+            whole: captured.map_or(Decimal::ZERO, |captured| captured.amount()),
         })
     }
 

@@ -8,7 +8,7 @@ use crate::Money;
 use crate::kinds::Settled;
 use crate::ledger::Movement;
 use crate::outcome::OutcomeClass;
-use crate::provider::{CallOutcome, Finding, Progress, Report, UNAUTHORIZED};
+use crate::provider::{BALANCE_INSUFFICIENT, CallOutcome, Finding, Progress, Report, UNAUTHORIZED};
 
 /// What an event did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +121,8 @@ impl Operation {
             Event::Called { intent, outcome } if *intent == open => Ok(self.called(open, outcome)),
             Event::Evidence { intent, outcome } if *intent == open => Ok(self.late(outcome)),
             Event::LeftOpen { intent } if *intent == open => Ok(State::InDoubt { intent: open }.into()),
-            Event::Evidence { .. } | Event::Hinted { .. } => Ok(self.look_now()),
+            Event::Evidence { outcome, .. } => Ok(self.of_another_intent(outcome)),
+            Event::Hinted { .. } => Ok(self.look_now()),
             Event::IntentOpened { .. }
             | Event::Refused { .. }
             | Event::Called { .. }
@@ -143,6 +144,8 @@ impl Operation {
                 Ok(State::Submitting { intent: open }.into())
             }
             Event::Evidence { intent, outcome } if *intent == open => Ok(self.late(outcome)),
+            // Nothing is under way: an earlier intent that was taken after all is the one that happened.
+            Event::Evidence { outcome: CallOutcome::Accepted { report }, .. } => Ok(self.taken(report)),
             Event::Evidence { .. } | Event::Hinted { .. } => Ok(self.unchanged()),
             Event::IntentOpened { .. }
             | Event::Refused { .. }
@@ -164,11 +167,13 @@ impl Operation {
             Event::Probed { intent, finding } if *intent == open => Ok(match finding {
                 Finding::Found { report } => self.taken(report),
                 Finding::NeverHappened => State::Retrying { intent: open }.into(),
+                Finding::Refused { code, message } => self.refused(open, code, message),
                 Finding::StillUnknown { .. } => self.unchanged(),
             }),
             Event::Evidence { intent, outcome } if *intent == open => Ok(self.late(outcome)),
             Event::LeftOpen { intent } if *intent == open => Ok(self.unchanged()),
-            Event::Evidence { .. } | Event::Hinted { .. } => Ok(self.look_now()),
+            Event::Evidence { outcome, .. } => Ok(self.of_another_intent(outcome)),
+            Event::Hinted { .. } => Ok(self.look_now()),
             Event::IntentOpened { .. }
             | Event::Refused { .. }
             | Event::Called { .. }
@@ -228,22 +233,7 @@ impl Operation {
     fn when_settled(&self, provider_ref: &str, event: &Event) -> Result<Applied, Illegal> {
         match event {
             Event::Polled { report } | Event::Hinted { report } => {
-                Ok(if report.provider_ref != provider_ref {
-                    self.discrepancy(&report.provider_ref, "was reported")
-                } else if let Progress::Failed { reason } = &report.progress
-                    && self.request.may_return()
-                {
-                    self.taken_back(event, report, reason)
-                } else if matches!(report.progress, Progress::Failed { .. }) {
-                    self.discrepancy(provider_ref, "was reported as failed after it had settled")
-                } else if let Some(difference) = self.request.difference(report) {
-                    self.discrepancy(
-                        provider_ref,
-                        &format!("had settled when another report came: {difference}"),
-                    )
-                } else {
-                    self.unchanged()
-                })
+                Ok(self.told_after_settling(provider_ref, event, report))
             }
             Event::Evidence { .. } => Ok(self.evidence(event)),
             Event::IntentOpened { .. }
@@ -257,23 +247,6 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
-        }
-    }
-
-    /// What the provider's word that a success was taken back makes of it: a poll decides, a hint is
-    /// looked into.
-    fn taken_back(&self, event: &Event, report: &Report, reason: &str) -> Applied {
-        if matches!(event, Event::Hinted { .. }) {
-            return self.look_now();
-        }
-        let settled = self.settled_by(report);
-        Applied {
-            state: State::Returned { provider_ref: report.provider_ref.clone(), reason: reason.to_owned() },
-            outcome: Outcome {
-                movement: self.request.settlement(&settled).map(|movement| movement.reversed("returned")),
-                releases_reservation: self.reservation().is_some(),
-                ..Outcome::default()
-            },
         }
     }
 
@@ -304,6 +277,8 @@ impl Operation {
 
     fn when_failed(&self, event: &Event) -> Result<Applied, Illegal> {
         match event {
+            // What it was before it failed we may hear late.
+            Event::Hinted { report } if report.progress == Progress::Pending => Ok(self.unchanged()),
             Event::Polled { report } | Event::Hinted { report } => Ok(match report.progress {
                 Progress::Failed { .. } => self.unchanged(),
                 Progress::Pending | Progress::Succeeded | Progress::Unknown => {
@@ -341,14 +316,38 @@ impl Operation {
         match outcome {
             CallOutcome::Accepted { report } => self.taken(report),
             CallOutcome::Failed { class, code, message } => match class {
+                OutcomeClass::Retryable if code == BALANCE_INSUFFICIENT => {
+                    self.refused(intent, code, message)
+                }
                 OutcomeClass::Retryable | OutcomeClass::RateLimited { .. } => {
                     State::Retrying { intent }.into()
                 }
                 OutcomeClass::Ambiguous => State::InDoubt { intent }.into(),
-                // Our credentials were refused, not this payment: it waits for a person to mend them.
-                OutcomeClass::Terminal if code == UNAUTHORIZED => State::Retrying { intent }.into(),
-                OutcomeClass::Terminal => self.failed(message),
+                OutcomeClass::Terminal => self.refused(intent, code, message),
             },
+        }
+    }
+
+    /// What a documented refusal makes of the open intent.
+    fn refused(&self, intent: i32, code: &str, message: &str) -> Applied {
+        match code {
+            // Our credentials were refused, not this payment: it waits for a person to mend them.
+            UNAUTHORIZED => State::Retrying { intent }.into(),
+            BALANCE_INSUFFICIENT => State::Retrying { intent: intent.saturating_add(1) }.into(),
+            _ => self.failed(message),
+        }
+    }
+
+    /// What the late answer of a call of another intent makes of the open one: if that was taken after
+    /// all, a person must see it, for this one may be taken too.
+    fn of_another_intent(&self, outcome: &CallOutcome) -> Applied {
+        match outcome {
+            CallOutcome::Accepted { report } => {
+                let Applied { state, outcome } =
+                    self.discrepancy(&report.provider_ref, "was accepted by a call of another intent");
+                Applied { state, outcome: Outcome { look_now: true, ..outcome } }
+            }
+            CallOutcome::Failed { .. } => self.look_now(),
         }
     }
 
@@ -418,7 +417,7 @@ impl Operation {
         facts
     }
 
-    fn settled_by<'a>(&'a self, report: &'a Report) -> Settled<'a> {
+    pub(super) fn settled_by<'a>(&'a self, report: &'a Report) -> Settled<'a> {
         let on = self.subject.as_ref().and_then(|subject| subject.state.provider_ref());
         Settled { tenant: &self.tenant, account: &self.account, on, report }
     }
@@ -440,16 +439,16 @@ impl Operation {
         self.unchanged()
     }
 
-    fn unchanged(&self) -> Applied {
+    pub(super) fn unchanged(&self) -> Applied {
         self.state.clone().into()
     }
 
-    fn look_now(&self) -> Applied {
+    pub(super) fn look_now(&self) -> Applied {
         let outcome = Outcome { look_now: true, ..Outcome::default() };
         Applied { state: self.state.clone(), outcome }
     }
 
-    fn discrepancy(&self, provider_ref: &str, what: &str) -> Applied {
+    pub(super) fn discrepancy(&self, provider_ref: &str, what: &str) -> Applied {
         let discrepancy = Some(format!("{provider_ref} {what}"));
         Applied { state: self.state.clone(), outcome: Outcome { discrepancy, ..Outcome::default() } }
     }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Money;
-use crate::provider::{CallOutcome, Finding, Report};
+use crate::provider::{CallOutcome, Finding, Report, hide_secrets};
 
 /// What can happen to an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +98,35 @@ pub enum Event {
 }
 
 impl Event {
+    /// The same as a record holds it: without secrets.
+    #[must_use]
+    pub fn for_the_record(&self) -> Self {
+        let mut event = self.clone();
+        match &mut event {
+            Self::Called { outcome: CallOutcome::Accepted { report }, .. }
+            | Self::Evidence { outcome: CallOutcome::Accepted { report }, .. }
+            | Self::Probed { finding: Finding::Found { report }, .. }
+            | Self::Polled { report }
+            | Self::Hinted { report } => hide_secrets(&mut report.facts),
+            Self::Called { outcome: CallOutcome::Failed { .. }, .. }
+            | Self::Evidence { outcome: CallOutcome::Failed { .. }, .. }
+            | Self::Probed {
+                finding: Finding::NeverHappened | Finding::Refused { .. } | Finding::StillUnknown { .. },
+                ..
+            }
+            | Self::IntentOpened { .. }
+            | Self::Refused { .. }
+            | Self::LeftOpen { .. }
+            | Self::Divided { .. }
+            | Self::Gathered { .. }
+            | Self::Deposited { .. }
+            | Self::Expired
+            | Self::Cancelled { .. }
+            | Self::ConfirmedByHand { .. } => {}
+        }
+        event
+    }
+
     /// Its name in history and diagrams.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -5,6 +5,7 @@
 //! arrival ends in the same state, and no final state is left.
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
 
+mod afterwards;
 mod apply;
 mod event;
 mod incoming;
@@ -46,9 +47,9 @@ pub enum Plan {
         /// The call.
         effect: Effect,
     },
-    /// Call again under the same intent: proven that nothing happened so far.
+    /// Call again: proven that nothing happened so far.
     Again {
-        /// The open intent.
+        /// The open intent, or the next one where the provider has refused the last for good.
         intent: i32,
         /// The call.
         effect: Effect,
@@ -144,7 +145,10 @@ impl Operation {
             }
             State::Accepted { .. } if self.request.is_divided() => Plan::Gather,
             State::Requested => match self.ground() {
-                Ground::Firm(on) => Plan::Open { effect: self.effect(on) },
+                Ground::Firm(on) => match self.objection() {
+                    Some(reason) => Plan::Refuse { reason },
+                    None => Plan::Open { effect: self.effect(on) },
+                },
                 Ground::NotYet => Plan::Wait { known: self.subject.is_some() },
                 Ground::Never(reason) => Plan::Refuse { reason },
             },
@@ -163,6 +167,10 @@ impl Operation {
     #[must_use]
     pub fn reservation(&self) -> Option<Reservation> {
         self.request.reservation(self.subject.as_ref())
+    }
+
+    fn objection(&self) -> Option<String> {
+        self.request.objection(self.subject.as_ref()?)
     }
 
     fn effect(&self, on: Option<String>) -> Effect {

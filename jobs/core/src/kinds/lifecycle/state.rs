@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Money;
+use crate::provider::hide_secrets;
 
 /// How far an operation has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,9 +19,10 @@ pub enum State {
         /// The open intent's number.
         intent: i32,
     },
-    /// Proven: no attempt of this intent had an effect. It will be called again under the same key.
+    /// Proven: no attempt had an effect. It will be called again: under the same key, or, where that
+    /// key's answer is a refusal that may pass, under the next one.
     Retrying {
-        /// The open intent's number.
+        /// The open intent's number; or the next one's, with none open.
         intent: i32,
     },
     /// The call may or may not have had its effect.
@@ -105,6 +107,23 @@ impl State {
             Self::Returned { .. } => "returned",
             Self::Failed { .. } => "failed",
         }
+    }
+
+    /// The same as a record holds it: without secrets.
+    #[must_use]
+    pub fn for_the_record(&self) -> Self {
+        let mut state = self.clone();
+        match &mut state {
+            Self::Accepted { facts, .. } | Self::Settled { facts, .. } => hide_secrets(facts),
+            Self::Requested
+            | Self::Submitting { .. }
+            | Self::Retrying { .. }
+            | Self::InDoubt { .. }
+            | Self::Quarantined { .. }
+            | Self::Returned { .. }
+            | Self::Failed { .. } => {}
+        }
+        state
     }
 
     /// Whether nothing is left for us to do. (A bank can still return what has settled.)

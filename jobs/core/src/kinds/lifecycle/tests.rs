@@ -261,3 +261,57 @@ fn another_report_about_a_settled_payout_is_shown_to_a_person() {
     let applied = settled.apply(&Event::Polled { report: elsewhere }).unwrap();
     assert!(applied.outcome.discrepancy.is_some());
 }
+
+#[test]
+fn a_refusal_that_may_pass_closes_its_intent_and_the_next_one_is_opened() {
+    let code = crate::provider::BALANCE_INSUFFICIENT.to_owned();
+    let outcome = CallOutcome::Failed {
+        class: OutcomeClass::Retryable,
+        code: code.clone(),
+        message: "not yet".to_owned(),
+    };
+    let finding = Finding::Refused { code, message: "not yet".to_owned() };
+    for (state, event) in [
+        (State::Submitting { intent: 1 }, Event::Called { intent: 1, outcome }),
+        (State::InDoubt { intent: 1 }, Event::Probed { intent: 1, finding }),
+    ] {
+        let waiting = operation(operation(state).apply(&event).unwrap().state);
+        assert_eq!(waiting.state, State::Retrying { intent: 2 });
+        assert!(matches!(waiting.plan(), Plan::Again { intent: 2, .. }));
+        // Not under the key whose answer is known.
+        assert!(waiting.apply(&Event::IntentOpened { intent: 1 }).is_err());
+        let opened = waiting.apply(&Event::IntentOpened { intent: 2 }).unwrap();
+        assert_eq!(opened.state, State::Submitting { intent: 2 });
+    }
+}
+
+#[test]
+fn an_earlier_intent_that_was_taken_after_all_is_settled_or_shown_to_a_person() {
+    let taken = CallOutcome::Accepted { report: report(Progress::Succeeded) };
+    let late = Event::Evidence { intent: 1, outcome: taken };
+    let waiting = operation(State::Retrying { intent: 2 }).apply(&late).unwrap();
+    assert!(matches!(waiting.state, State::Settled { .. }));
+    for state in [State::Submitting { intent: 2 }, State::InDoubt { intent: 2 }] {
+        let applied = operation(state.clone()).apply(&late).unwrap();
+        assert_eq!(applied.state, state);
+        assert!(applied.outcome.discrepancy.is_some() && applied.outcome.look_now);
+    }
+}
+
+#[test]
+fn what_only_the_client_may_have_is_in_no_record() {
+    let facts = BTreeMap::from([
+        ("client_secret".to_owned(), "canary".to_owned()),
+        ("payment_status".to_owned(), "succeeded".to_owned()),
+    ]);
+    let told = Report { facts, ..report(Progress::Succeeded) };
+    let event = Event::Called { intent: 1, outcome: CallOutcome::Accepted { report: told } };
+    let state = operation(State::Submitting { intent: 1 }).apply(&event).unwrap().state;
+    assert!(serde_json::to_string(&state).unwrap().contains("canary"));
+    let recorded = operation(State::Submitting { intent: 1 }).apply(&event.for_the_record()).unwrap().state;
+    for text in [serde_json::to_string(&event.for_the_record()), serde_json::to_string(&recorded)] {
+        let text = text.unwrap();
+        assert!(!text.contains("canary") && text.contains("succeeded"), "{text}");
+    }
+    assert_eq!(recorded, state.for_the_record());
+}

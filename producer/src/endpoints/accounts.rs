@@ -1,0 +1,55 @@
+//! `POST /v1/accounts` makes a connected account at Stripe.
+
+use axum::extract::State;
+use axum::response::Response;
+use payfleet_core::kinds::Request;
+use payfleet_core::kinds::account::Account;
+use utoipa::ToSchema;
+
+use crate::auth::Caller;
+use crate::fields::Fields;
+use crate::idempotency::IdempotencyKey;
+use crate::json::JsonBody;
+use crate::operations::{self, Accepted};
+use crate::problem::Problem;
+use crate::state::AppState;
+
+const LONGEST_EMAIL: usize = 254;
+
+/// A connected account that is to receive money.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"country": "US", "email": "carrier@example.com"}))]
+#[expect(dead_code, reason = "the contract's words for what `read` reads")]
+struct AccountRequest {
+    /// Where its owner is, two upper-case letters.
+    #[schema(pattern = "^[A-Z]{2}$")]
+    country: String,
+    /// Its owner's.
+    #[schema(min_length = 3, max_length = 254, pattern = "^[^@\\s]+@[^@\\s]+$")]
+    email: String,
+}
+
+/// Makes a connected account
+///
+/// Its `result` says what it may do and what its owner still has to bring, as far as Stripe has told.
+#[utoipa::path(post, path = "/v1/accounts", operation_id = "create_account", tag = "operations",
+    params(IdempotencyKey), request_body = AccountRequest, responses((status = 202, body = Accepted)))]
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let mut fields = body.fields()?;
+    let account = read(&mut fields);
+    let account = fields.finish(account)?;
+    operations::accept(&state, caller, key, Request::Account(account)).await
+}
+
+/// Reads every field before it gives up, so that all mistakes are reported together.
+fn read(fields: &mut Fields) -> Option<Account> {
+    let country = fields.country("country");
+    let email = fields.email("email", LONGEST_EMAIL);
+    Some(Account { country: country?, email: email? })
+}

@@ -1,0 +1,69 @@
+//! `POST /v1/refunds` gives a payment back, whole or in part.
+
+use axum::extract::State;
+use axum::response::Response;
+use payfleet_core::kinds::Request;
+use payfleet_core::kinds::collect::{Refund, RefundReason};
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
+
+use crate::auth::Caller;
+use crate::fields::{Fields, Use};
+use crate::idempotency::IdempotencyKey;
+use crate::json::JsonBody;
+use crate::operations::{self, Accepted};
+use crate::problem::Problem;
+use crate::schemas;
+use crate::state::AppState;
+
+const REASONS: &str = "duplicate, fraudulent, requested_by_customer";
+
+/// A refund of a payment.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "payment": "5a88b422-6dee-86f7-a3ca-fd294a9b7141", "amount": "5", "asset": "USD",
+    "reason": "requested_by_customer",
+}))]
+#[expect(dead_code, reason = "the contract's words for what `read` reads")]
+struct RefundRequest {
+    /// The operation that made the payment. The refund waits until the payment has settled.
+    #[schema(schema_with = schemas::id)]
+    payment: String,
+    /// All refunds of a payment together never pass what it brought in.
+    #[schema(schema_with = schemas::amount)]
+    amount: String,
+    #[schema(schema_with = schemas::currency)]
+    asset: String,
+    #[schema(schema_with = reason)]
+    reason: Option<String>,
+}
+
+fn reason() -> Object {
+    schemas::words("Why, in Stripe's words.", REASONS.split(", "))
+}
+
+/// Asks for a refund
+///
+/// One that would pass what is left fails and says how much that is.
+#[utoipa::path(post, path = "/v1/refunds", operation_id = "create_refund", tag = "operations",
+    params(IdempotencyKey), request_body = RefundRequest, responses((status = 202, body = Accepted)))]
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let mut fields = body.fields()?;
+    let refund = read(&mut fields);
+    let refund = fields.finish(refund)?;
+    operations::accept(&state, caller, key, Request::Refund(refund)).await
+}
+
+/// Reads every field before it gives up, so that all mistakes are reported together.
+fn read(fields: &mut Fields) -> Option<Refund> {
+    let payment = fields.operation("payment");
+    let money = fields.stripe_money(Use::Other);
+    let reason = fields.one_of_or("reason", REASONS, None::<RefundReason>);
+    Some(Refund { payment: payment?, money: money?, reason: reason? })
+}
