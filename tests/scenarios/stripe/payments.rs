@@ -89,7 +89,8 @@ async fn the_secret_of_a_payment_reaches_the_client_and_no_record_or_log() {
         world.assert_state(id, state).await;
     }
     // A worker gives events their place in the feed.
-    let is_told = async |world: &World| world.api.get("/v1/events").await.body.to_string().contains(&id.to_string());
+    let is_told =
+        async |world: &World| world.api.get("/v1/events").await.body.to_string().contains(&id.to_string());
     world.until("it is told", is_told).await;
     assert!(worker.stop().await.success());
     for path in ["/v1/events", "/v1/payments"] {
