@@ -8,7 +8,7 @@ NEWEST := $(shell printf '%s\n' "$(LINT_VERSION)" "$(RUSTC_VERSION)" | sort -V |
 DENY_WARNINGS := $(if $(filter $(NEWEST),$(LINT_VERSION)),-- -D warnings)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-full fmt fmt-check lint deny sql sql-check demo bench-queue bench-money
+.PHONY: help install run test test-full fmt fmt-check lint deny sql sql-check demo bench-queue
 
 help: ## Says what each target does.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -58,5 +58,3 @@ sql-check: install ## Fails when .sqlx does not match the SQL in the sources.
 bench-queue: install ## Measures the queue beside hand-written loops and apalis-redis. ARGS="--quick --rows drain,memory".
 	cargo run --release -p payfleet-tests --bin bench-queue -- $(ARGS)
 
-bench-money: install ## Measures payouts and webhooks beside pgbench on the same Postgres. ARGS="--quick".
-	cargo run --release -p payfleet-tests --bin bench-money -- $(ARGS)
