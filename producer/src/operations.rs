@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request as HttpRequest};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -28,7 +28,9 @@ use tracing::Span;
 use utoipa::ToSchema;
 
 use crate::auth::Caller;
+use crate::fields::Fields;
 use crate::idempotency::IdempotencyKey;
+use crate::json::JsonBody;
 use crate::problem::{Decision, Kind, Problem};
 use crate::schemas;
 use crate::state::AppState;
@@ -45,8 +47,42 @@ const LISTED_WITHIN: Duration = Duration::from_secs(8);
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
+/// A request for an operation, with all that each of them needs.
+pub(crate) struct Post {
+    state: AppState,
+    caller: Caller,
+    key: IdempotencyKey,
+    body: JsonBody,
+}
+
+impl FromRequest<AppState> for Post {
+    type Rejection = Problem;
+
+    async fn from_request(request: HttpRequest, state: &AppState) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, state).await?;
+        let key = IdempotencyKey::from_request_parts(&mut parts, state).await?;
+        let body = JsonBody::from_request(HttpRequest::from_parts(parts, body), state).await?;
+        Ok(Self { state: state.clone(), caller, key, body })
+    }
+}
+
+impl Post {
+    /// Accepts what `read` makes of the body. It reads every field before it gives up, so that all
+    /// mistakes are reported together.
+    pub(crate) async fn accept(
+        self,
+        read: impl FnOnce(&mut Fields) -> Option<Request> + Send,
+    ) -> Result<Response, Problem> {
+        let mut fields = self.body.fields()?;
+        let request = read(&mut fields);
+        let request = fields.finish(request)?;
+        accept(&self.state, self.caller, self.key, request).await
+    }
+}
+
 /// Enqueues the first job of what was asked: one round trip to Redis, then 202.
-pub(crate) async fn accept(
+async fn accept(
     state: &AppState,
     caller: Caller,
     key: IdempotencyKey,

@@ -14,6 +14,7 @@ mod inspect;
 mod lanes;
 mod limits;
 mod limits_property;
+mod liveness;
 mod model;
 mod operators;
 mod outage;

@@ -11,7 +11,7 @@ use payfleet_core::backoff::Backoff;
 use payfleet_core::ids::RequestHash;
 use payfleet_core::job::{DeadJob, Dedupe, Failure, NewJob, QueueName};
 use payfleet_core::{JobId, Timestamp};
-use payfleet_queue::backend::{BackendOptions, Delivery, RedisBackend};
+use payfleet_queue::backend::{BackendOptions, Delivery, ProgressHandle, RedisBackend};
 use payfleet_queue::{
     Config, LeaseRef, Leased, Outcome, Place, Queue, QueueStats, Settled, Settlement, TimeSource,
 };
@@ -168,13 +168,18 @@ impl World {
     /// Starts a worker on a queue.
     pub(crate) fn worker_for(&self, name: &QueueName, options: BackendOptions, handler: Handler) -> Running {
         let backend = RedisBackend::new(self.queue.clone(), name.clone(), options);
+        let progress = backend.progress();
         let (stop, stopped) = oneshot::channel::<()>();
         let signal = async move {
             let _ = stopped.await;
             Ok::<(), WorkerError>(())
         };
         let worker = WorkerBuilder::new("w1").backend(backend).build(move |d: Delivery| handler(d));
-        Running { stop, run: payfleet_process::spawn("worker under test", worker.run_until(signal)) }
+        Running {
+            stop,
+            progress,
+            run: payfleet_process::spawn("worker under test", worker.run_until(signal)),
+        }
     }
 
     /// Waits until `done` holds of the queue.
@@ -206,6 +211,8 @@ where
 
 pub(crate) struct Running {
     pub(crate) stop: oneshot::Sender<()>,
+    /// Whether it gets on.
+    pub(crate) progress: ProgressHandle,
     pub(crate) run: tokio::task::JoinHandle<Result<(), WorkerError>>,
 }
 

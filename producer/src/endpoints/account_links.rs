@@ -1,19 +1,15 @@
 //! `POST /v1/account_links` makes a link to a connected account's onboarding.
 
-use axum::extract::State;
 use axum::response::Response;
 use payfleet_core::kinds::Request;
 use payfleet_core::kinds::account::AccountLink;
 use utoipa::ToSchema;
 
-use crate::auth::Caller;
 use crate::fields::Fields;
 use crate::idempotency::IdempotencyKey;
-use crate::json::JsonBody;
-use crate::operations::{self, Accepted};
+use crate::operations::{Accepted, Post};
 use crate::problem::Problem;
 use crate::schemas;
-use crate::state::AppState;
 
 /// A link for an account's owner.
 #[derive(ToSchema)]
@@ -40,16 +36,8 @@ struct AccountLinkRequest {
 /// The link is in the `result`. It lives for minutes and works once; ask for a new one when it is needed.
 #[utoipa::path(post, path = "/v1/account_links", operation_id = "create_account_link", tag = "operations",
     params(IdempotencyKey), request_body = AccountLinkRequest, responses((status = 202, body = Accepted)))]
-pub(crate) async fn create(
-    State(state): State<AppState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut fields = body.fields()?;
-    let link = read(&mut fields);
-    let link = fields.finish(link)?;
-    operations::accept(&state, caller, key, Request::AccountLink(link)).await
+pub(crate) async fn create(post: Post) -> Result<Response, Problem> {
+    post.accept(|fields| read(fields).map(Request::AccountLink)).await
 }
 
 /// Reads every field before it gives up, so that all mistakes are reported together.

@@ -1,18 +1,14 @@
 //! `POST /v1/accounts` makes a connected account at Stripe.
 
-use axum::extract::State;
 use axum::response::Response;
 use payfleet_core::kinds::Request;
 use payfleet_core::kinds::account::Account;
 use utoipa::ToSchema;
 
-use crate::auth::Caller;
 use crate::fields::Fields;
 use crate::idempotency::IdempotencyKey;
-use crate::json::JsonBody;
-use crate::operations::{self, Accepted};
+use crate::operations::{Accepted, Post};
 use crate::problem::Problem;
-use crate::state::AppState;
 
 const LONGEST_EMAIL: usize = 254;
 
@@ -35,16 +31,8 @@ struct AccountRequest {
 /// Its `result` says what it may do and what its owner still has to bring, as far as Stripe has told.
 #[utoipa::path(post, path = "/v1/accounts", operation_id = "create_account", tag = "operations",
     params(IdempotencyKey), request_body = AccountRequest, responses((status = 202, body = Accepted)))]
-pub(crate) async fn create(
-    State(state): State<AppState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut fields = body.fields()?;
-    let account = read(&mut fields);
-    let account = fields.finish(account)?;
-    operations::accept(&state, caller, key, Request::Account(account)).await
+pub(crate) async fn create(post: Post) -> Result<Response, Problem> {
+    post.accept(|fields| read(fields).map(Request::Account)).await
 }
 
 /// Reads every field before it gives up, so that all mistakes are reported together.

@@ -1,18 +1,14 @@
 //! `POST /v1/customers` makes a customer, so that what they pay with can be kept for the next time.
 
-use axum::extract::State;
 use axum::response::Response;
 use payfleet_core::kinds::Request;
 use payfleet_core::kinds::collect::Customer;
 use utoipa::ToSchema;
 
-use crate::auth::Caller;
 use crate::fields::Fields;
 use crate::idempotency::IdempotencyKey;
-use crate::json::JsonBody;
-use crate::operations::{self, Accepted};
+use crate::operations::{Accepted, Post};
 use crate::problem::Problem;
-use crate::state::AppState;
 
 const LONGEST_EMAIL: usize = 254;
 const LONGEST_NAME: usize = 200;
@@ -35,16 +31,8 @@ struct CustomerRequest {
 /// At Stripe; `provider_ref` is its id there.
 #[utoipa::path(post, path = "/v1/customers", operation_id = "create_customer", tag = "operations",
     params(IdempotencyKey), request_body = CustomerRequest, responses((status = 202, body = Accepted)))]
-pub(crate) async fn create(
-    State(state): State<AppState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut fields = body.fields()?;
-    let customer = read(&mut fields);
-    let customer = fields.finish(customer)?;
-    operations::accept(&state, caller, key, Request::Customer(customer)).await
+pub(crate) async fn create(post: Post) -> Result<Response, Problem> {
+    post.accept(|fields| read(fields).map(Request::Customer)).await
 }
 
 /// Reads every field before it gives up, so that all mistakes are reported together.

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::State;
 use axum::response::Response;
 use payfleet_core::address::Network;
 use payfleet_core::kinds::Request;
@@ -14,14 +13,11 @@ use payfleet_core::{Asset, Money};
 use rust_decimal::Decimal;
 use utoipa::ToSchema;
 
-use crate::auth::Caller;
 use crate::fields::Fields;
 use crate::idempotency::IdempotencyKey;
-use crate::json::JsonBody;
-use crate::operations::{self, Accepted};
+use crate::operations::{Accepted, Post};
 use crate::problem::Problem;
 use crate::schemas;
-use crate::state::AppState;
 
 const LONGEST_ID: usize = 64;
 const LONGEST_PERIOD: usize = 40;
@@ -103,16 +99,8 @@ impl Entry {
 /// Asks for a distribution
 #[utoipa::path(post, path = "/v1/distributions", operation_id = "create_distribution", tag = "operations",
     params(IdempotencyKey), request_body = DistributionRequest, responses((status = 202, body = Accepted)))]
-pub(crate) async fn create(
-    State(state): State<AppState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut fields = body.fields()?;
-    let distribution = read(&mut fields);
-    let distribution = fields.finish(distribution)?;
-    operations::accept(&state, caller, key, Request::Distribution(distribution)).await
+pub(crate) async fn create(post: Post) -> Result<Response, Problem> {
+    post.accept(|fields| read(fields).map(Request::Distribution)).await
 }
 
 /// Reads every field before it gives up, so that all mistakes are reported together.

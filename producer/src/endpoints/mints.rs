@@ -1,6 +1,5 @@
 //! `POST /v1/mints` asks for a share of an asset as a token in an investor's wallet.
 
-use axum::extract::State;
 use axum::response::Response;
 use payfleet_core::Asset;
 use payfleet_core::address::Network;
@@ -10,14 +9,11 @@ use payfleet_core::money::parse_plain_decimal;
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 
-use crate::auth::Caller;
 use crate::fields::Fields;
 use crate::idempotency::IdempotencyKey;
-use crate::json::JsonBody;
-use crate::operations::{self, Accepted};
+use crate::operations::{Accepted, Post};
 use crate::problem::Problem;
 use crate::schemas;
-use crate::state::AppState;
 
 const LONGEST_NAME: usize = 200;
 const LONGEST_ID: usize = 100;
@@ -80,16 +76,8 @@ fn asset_type() -> Object {
 /// Asks for a mint
 #[utoipa::path(post, path = "/v1/mints", operation_id = "create_mint", tag = "operations",
     params(IdempotencyKey), request_body = MintRequest, responses((status = 202, body = Accepted)))]
-pub(crate) async fn create(
-    State(state): State<AppState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut fields = body.fields()?;
-    let share = read(&mut fields);
-    let share = fields.finish(share)?;
-    operations::accept(&state, caller, key, Request::Mint(share)).await
+pub(crate) async fn create(post: Post) -> Result<Response, Problem> {
+    post.accept(|fields| read(fields).map(Request::Mint)).await
 }
 
 /// Reads every field before it gives up, so that all mistakes are reported together.

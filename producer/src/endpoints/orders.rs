@@ -13,8 +13,7 @@ use utoipa::ToSchema;
 use crate::auth::Caller;
 use crate::fields::Fields;
 use crate::idempotency::IdempotencyKey;
-use crate::json::JsonBody;
-use crate::operations::{self, Accepted};
+use crate::operations::{self, Accepted, Post};
 use crate::problem::Problem;
 use crate::schemas;
 use crate::state::AppState;
@@ -48,16 +47,8 @@ struct OrderRequest {
 /// Asks for an order
 #[utoipa::path(post, path = "/v1/orders", operation_id = "create_order", tag = "operations",
     params(IdempotencyKey), request_body = OrderRequest, responses((status = 202, body = Accepted)))]
-pub(crate) async fn create(
-    State(state): State<AppState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut fields = body.fields()?;
-    let order = read(&mut fields);
-    let order = fields.finish(order)?;
-    operations::accept(&state, caller, key, Request::Order(order)).await
+pub(crate) async fn create(post: Post) -> Result<Response, Problem> {
+    post.accept(|fields| read(fields).map(Request::Order)).await
 }
 
 /// Cancels an order

@@ -1,6 +1,5 @@
 //! `POST /v1/payment_changes` confirms, captures or cancels a payment.
 
-use axum::extract::State;
 use axum::response::Response;
 use payfleet_core::kinds::Request;
 use payfleet_core::kinds::collect::{Change, PaymentChange};
@@ -8,14 +7,11 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 
-use crate::auth::Caller;
 use crate::fields::{Fields, Use};
 use crate::idempotency::IdempotencyKey;
-use crate::json::JsonBody;
-use crate::operations::{self, Accepted};
+use crate::operations::{Accepted, Post};
 use crate::problem::Problem;
 use crate::schemas;
-use crate::state::AppState;
 
 const CHANGES: &str = "confirm, capture, cancel";
 
@@ -61,16 +57,8 @@ fn change() -> Object {
 /// What becomes of the money is told by the payment.
 #[utoipa::path(post, path = "/v1/payment_changes", operation_id = "create_payment_change", tag = "operations",
     params(IdempotencyKey), request_body = PaymentChangeRequest, responses((status = 202, body = Accepted)))]
-pub(crate) async fn create(
-    State(state): State<AppState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut fields = body.fields()?;
-    let change = read(&mut fields);
-    let change = fields.finish(change)?;
-    operations::accept(&state, caller, key, Request::PaymentChange(change)).await
+pub(crate) async fn create(post: Post) -> Result<Response, Problem> {
+    post.accept(|fields| read(fields).map(Request::PaymentChange)).await
 }
 
 /// Reads every field before it gives up, so that all mistakes are reported together.

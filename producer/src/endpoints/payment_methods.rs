@@ -1,20 +1,16 @@
 //! `POST /v1/payment_methods` keeps what a customer pays with, or lets it go.
 
-use axum::extract::State;
 use axum::response::Response;
 use payfleet_core::kinds::Request;
 use payfleet_core::kinds::collect::{MethodChange, PaymentMethod};
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 
-use crate::auth::Caller;
 use crate::fields::Fields;
 use crate::idempotency::IdempotencyKey;
-use crate::json::JsonBody;
-use crate::operations::{self, Accepted};
+use crate::operations::{Accepted, Post};
 use crate::problem::Problem;
 use crate::schemas;
-use crate::state::AppState;
 
 const CHANGES: &str = "attach, detach";
 
@@ -45,16 +41,8 @@ fn change() -> Object {
 /// What was let go cannot be kept again.
 #[utoipa::path(post, path = "/v1/payment_methods", operation_id = "create_payment_method", tag = "operations",
     params(IdempotencyKey), request_body = PaymentMethodRequest, responses((status = 202, body = Accepted)))]
-pub(crate) async fn create(
-    State(state): State<AppState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut fields = body.fields()?;
-    let method = read(&mut fields);
-    let method = fields.finish(method)?;
-    operations::accept(&state, caller, key, Request::PaymentMethod(method)).await
+pub(crate) async fn create(post: Post) -> Result<Response, Problem> {
+    post.accept(|fields| read(fields).map(Request::PaymentMethod)).await
 }
 
 /// Reads every field before it gives up, so that all mistakes are reported together.

@@ -1,20 +1,16 @@
 //! `POST /v1/payments` asks for an incoming card payment.
 
-use axum::extract::State;
 use axum::response::Response;
 use payfleet_core::kinds::Request;
 use payfleet_core::kinds::collect::{Capture, Payment};
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 
-use crate::auth::Caller;
 use crate::fields::{Fields, Use};
 use crate::idempotency::IdempotencyKey;
-use crate::json::JsonBody;
-use crate::operations::{self, Accepted};
+use crate::operations::{Accepted, Post};
 use crate::problem::Problem;
 use crate::schemas;
-use crate::state::AppState;
 
 const LONGEST_DESCRIPTION: usize = 500;
 const CAPTURES: &str = "automatic, manual";
@@ -53,16 +49,8 @@ fn capture() -> Object {
 /// It is `accepted` until it is paid, which the payer, a payment change or nobody does.
 #[utoipa::path(post, path = "/v1/payments", operation_id = "create_payment", tag = "operations",
     params(IdempotencyKey), request_body = PaymentRequest, responses((status = 202, body = Accepted)))]
-pub(crate) async fn create(
-    State(state): State<AppState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut fields = body.fields()?;
-    let payment = read(&mut fields);
-    let payment = fields.finish(payment)?;
-    operations::accept(&state, caller, key, Request::Payment(payment)).await
+pub(crate) async fn create(post: Post) -> Result<Response, Problem> {
+    post.accept(|fields| read(fields).map(Request::Payment)).await
 }
 
 /// Reads every field before it gives up, so that all mistakes are reported together.

@@ -15,8 +15,7 @@ use utoipa::openapi::Object;
 use crate::auth::Caller;
 use crate::fields::{Fields, Use};
 use crate::idempotency::IdempotencyKey;
-use crate::json::JsonBody;
-use crate::operations::{self, Accepted};
+use crate::operations::{self, Accepted, Post};
 use crate::problem::Problem;
 use crate::schemas;
 use crate::state::AppState;
@@ -62,16 +61,8 @@ fn speed() -> Object {
 /// Asks for a payout
 #[utoipa::path(post, path = "/v1/payouts", operation_id = "create_payout", tag = "operations",
     params(IdempotencyKey), request_body = PayoutRequest, responses((status = 202, body = Accepted)))]
-pub(crate) async fn create(
-    State(state): State<AppState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut fields = body.fields()?;
-    let payout = read(&mut fields);
-    let payout = fields.finish(payout)?;
-    operations::accept(&state, caller, key, Request::Payout(payout)).await
+pub(crate) async fn create(post: Post) -> Result<Response, Problem> {
+    post.accept(|fields| read(fields).map(Request::Payout)).await
 }
 
 /// Cancels a payout

@@ -1,20 +1,16 @@
 //! `POST /v1/refunds` gives a payment back, whole or in part.
 
-use axum::extract::State;
 use axum::response::Response;
 use payfleet_core::kinds::Request;
 use payfleet_core::kinds::collect::{Refund, RefundReason};
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 
-use crate::auth::Caller;
 use crate::fields::{Fields, Use};
 use crate::idempotency::IdempotencyKey;
-use crate::json::JsonBody;
-use crate::operations::{self, Accepted};
+use crate::operations::{Accepted, Post};
 use crate::problem::Problem;
 use crate::schemas;
-use crate::state::AppState;
 
 const REASONS: &str = "duplicate, fraudulent, requested_by_customer";
 
@@ -48,16 +44,8 @@ fn reason() -> Object {
 /// One that would pass what is left fails and says how much that is.
 #[utoipa::path(post, path = "/v1/refunds", operation_id = "create_refund", tag = "operations",
     params(IdempotencyKey), request_body = RefundRequest, responses((status = 202, body = Accepted)))]
-pub(crate) async fn create(
-    State(state): State<AppState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut fields = body.fields()?;
-    let refund = read(&mut fields);
-    let refund = fields.finish(refund)?;
-    operations::accept(&state, caller, key, Request::Refund(refund)).await
+pub(crate) async fn create(post: Post) -> Result<Response, Problem> {
+    post.accept(|fields| read(fields).map(Request::Refund)).await
 }
 
 /// Reads every field before it gives up, so that all mistakes are reported together.

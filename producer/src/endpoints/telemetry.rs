@@ -1,20 +1,16 @@
 //! `POST /v1/telemetry` hands over readings of assets, to be sent on in their order.
 
-use axum::extract::State;
 use axum::response::Response;
 use payfleet_core::kinds::Request;
 use payfleet_core::kinds::telemetry::{Reading, Telemetry};
 use rust_decimal::Decimal;
 use utoipa::ToSchema;
 
-use crate::auth::Caller;
 use crate::fields::Fields;
 use crate::idempotency::IdempotencyKey;
-use crate::json::JsonBody;
-use crate::operations::{self, Accepted};
+use crate::operations::{Accepted, Post};
 use crate::problem::Problem;
 use crate::schemas;
-use crate::state::AppState;
 
 const LONGEST_ID: usize = 100;
 const LONGEST_STATUS: usize = 100;
@@ -68,16 +64,12 @@ struct LocationRequest {
 /// Hands readings over
 #[utoipa::path(post, path = "/v1/telemetry", operation_id = "create_telemetry", tag = "operations",
     params(IdempotencyKey), request_body = TelemetryRequest, responses((status = 202, body = Accepted)))]
-pub(crate) async fn create(
-    State(state): State<AppState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut fields = body.fields()?;
-    let readings = fields.objects("readings", Telemetry::MOST, reading);
-    let telemetry = fields.finish(readings.map(|readings| Telemetry { readings }))?;
-    operations::accept(&state, caller, key, Request::Telemetry(telemetry)).await
+pub(crate) async fn create(post: Post) -> Result<Response, Problem> {
+    post.accept(|fields| {
+        let readings = fields.objects("readings", Telemetry::MOST, reading)?;
+        Some(Request::Telemetry(Telemetry { readings }))
+    })
+    .await
 }
 
 fn reading(fields: &mut Fields) -> Option<Reading> {

@@ -1,19 +1,15 @@
 //! `POST /v1/transfers` moves money of ours to a connected account's balance.
 
-use axum::extract::State;
 use axum::response::Response;
 use payfleet_core::kinds::Request;
 use payfleet_core::kinds::transfer::Transfer;
 use utoipa::ToSchema;
 
-use crate::auth::Caller;
 use crate::fields::{Fields, Use};
 use crate::idempotency::IdempotencyKey;
-use crate::json::JsonBody;
-use crate::operations::{self, Accepted};
+use crate::operations::{Accepted, Post};
 use crate::problem::Problem;
 use crate::schemas;
-use crate::state::AppState;
 
 const LONGEST_GROUP: usize = 200;
 
@@ -42,16 +38,8 @@ struct TransferRequest {
 /// It waits while our balance does not cover it.
 #[utoipa::path(post, path = "/v1/transfers", operation_id = "create_transfer", tag = "operations",
     params(IdempotencyKey), request_body = TransferRequest, responses((status = 202, body = Accepted)))]
-pub(crate) async fn create(
-    State(state): State<AppState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut fields = body.fields()?;
-    let transfer = read(&mut fields);
-    let transfer = fields.finish(transfer)?;
-    operations::accept(&state, caller, key, Request::Transfer(transfer)).await
+pub(crate) async fn create(post: Post) -> Result<Response, Problem> {
+    post.accept(|fields| read(fields).map(Request::Transfer)).await
 }
 
 /// Reads every field before it gives up, so that all mistakes are reported together.

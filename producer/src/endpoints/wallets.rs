@@ -1,19 +1,15 @@
 //! `POST /v1/wallets` asks for an investor's custodial wallet. An investor has one: asking again, under
 //! whatever key, finds the first.
 
-use axum::extract::State;
 use axum::response::Response;
 use payfleet_core::kinds::Request;
 use payfleet_core::kinds::wallet::Wallet;
 use utoipa::ToSchema;
 
-use crate::auth::Caller;
 use crate::fields::Fields;
 use crate::idempotency::IdempotencyKey;
-use crate::json::JsonBody;
-use crate::operations::{self, Accepted};
+use crate::operations::{Accepted, Post};
 use crate::problem::Problem;
-use crate::state::AppState;
 
 const LONGEST_EMAIL: usize = 254;
 const LONGEST_NAME: usize = 200;
@@ -38,16 +34,8 @@ struct WalletRequest {
 /// Asks for a wallet
 #[utoipa::path(post, path = "/v1/wallets", operation_id = "create_wallet", tag = "operations",
     params(IdempotencyKey), request_body = WalletRequest, responses((status = 202, body = Accepted)))]
-pub(crate) async fn create(
-    State(state): State<AppState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut fields = body.fields()?;
-    let wallet = read(&mut fields);
-    let wallet = fields.finish(wallet)?;
-    operations::accept(&state, caller, key, Request::Wallet(wallet)).await
+pub(crate) async fn create(post: Post) -> Result<Response, Problem> {
+    post.accept(|fields| read(fields).map(Request::Wallet)).await
 }
 
 /// Reads every field before it gives up, so that all mistakes are reported together.

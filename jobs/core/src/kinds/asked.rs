@@ -78,10 +78,14 @@ pub trait Asked {
     }
 
     /// How a provider's report differs from what was asked, in words, if it does.
-    fn difference(&self, report: &Report) -> Option<String>;
+    fn difference(&self, _report: &Report) -> Option<String> {
+        None
+    }
 
     /// The ledger's record of its settlement, where money or shares moved.
-    fn settlement(&self, settled: &Settled<'_>) -> Option<Movement>;
+    fn settlement(&self, _settled: &Settled<'_>) -> Option<Movement> {
+        None
+    }
 
     /// Whether the provider can take a success back later, as banks do.
     fn may_return(&self) -> bool {

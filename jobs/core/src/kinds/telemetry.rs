@@ -7,10 +7,9 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::asked::{Asked, Settled};
+use super::asked::Asked;
 use crate::kinds::OperationKind;
-use crate::ledger::Movement;
-use crate::provider::{Action, Provider, Report};
+use crate::provider::{Action, Provider};
 
 /// A batch of readings, in the order in which they are sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,14 +52,6 @@ impl Asked for Telemetry {
 
     fn action(&self) -> Action {
         Action::Telemetry
-    }
-
-    fn difference(&self, _report: &Report) -> Option<String> {
-        None
-    }
-
-    fn settlement(&self, _settled: &Settled<'_>) -> Option<Movement> {
-        None
     }
 
     fn shown(&self) -> BTreeMap<&'static str, Value> {

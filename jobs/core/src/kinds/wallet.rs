@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::asked::{Asked, Settled};
+use super::asked::Asked;
 use crate::address::Network;
 use crate::kinds::OperationKind;
-use crate::ledger::Movement;
-use crate::provider::{Action, Provider, Report};
+use crate::provider::{Action, Provider};
 
 /// Whom a wallet is for. Personal data: kept in the request, and in nothing that is logged.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,14 +43,6 @@ impl Asked for Wallet {
 
     fn network(&self) -> Option<Network> {
         Some(Network::Bantu)
-    }
-
-    fn difference(&self, _report: &Report) -> Option<String> {
-        None
-    }
-
-    fn settlement(&self, _settled: &Settled<'_>) -> Option<Movement> {
-        None
     }
 
     fn shown(&self) -> BTreeMap<&'static str, Value> {

@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 
 use crate::ids::OperationId;
 use crate::kinds::OperationKind;
-use crate::kinds::asked::{Asked, Settled, Subject};
-use crate::ledger::Movement;
-use crate::provider::{Action, Provider, Report};
+use crate::kinds::asked::{Asked, Subject};
+use crate::provider::{Action, Provider};
 
 /// A link that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,14 +37,6 @@ impl Asked for AccountLink {
 
     fn subject(&self) -> Option<Subject> {
         Some(Subject { operation: self.account, kind: OperationKind::Account })
-    }
-
-    fn difference(&self, _report: &Report) -> Option<String> {
-        None
-    }
-
-    fn settlement(&self, _settled: &Settled<'_>) -> Option<Movement> {
-        None
     }
 
     fn shown(&self) -> BTreeMap<&'static str, Value> {

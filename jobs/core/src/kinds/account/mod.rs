@@ -9,10 +9,9 @@ pub use link::AccountLink;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::asked::{Asked, Settled};
+use super::asked::Asked;
 use crate::kinds::OperationKind;
-use crate::ledger::Movement;
-use crate::provider::{Action, Provider, Report};
+use crate::provider::{Action, Provider};
 
 /// An Express account that is to receive transfers.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,14 +39,6 @@ impl Asked for Account {
 
     fn action(&self) -> Action {
         Action::Account
-    }
-
-    fn difference(&self, _report: &Report) -> Option<String> {
-        None
-    }
-
-    fn settlement(&self, _settled: &Settled<'_>) -> Option<Movement> {
-        None
     }
 
     /// What it may do, and what its owner still has to bring.

@@ -9,9 +9,8 @@ use serde_json::{Value, json};
 use crate::Money;
 use crate::ids::OperationId;
 use crate::kinds::OperationKind;
-use crate::kinds::asked::{Asked, Settled, Subject};
-use crate::ledger::Movement;
-use crate::provider::{Action, Provider, Report};
+use crate::kinds::asked::{Asked, Subject};
+use crate::provider::{Action, Provider};
 
 /// A change of a payment. What becomes of the money is the payment's own story: it posts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,14 +71,6 @@ impl Asked for PaymentChange {
 
     fn changes_subject(&self) -> bool {
         true
-    }
-
-    fn difference(&self, _report: &Report) -> Option<String> {
-        None
-    }
-
-    fn settlement(&self, _settled: &Settled<'_>) -> Option<Movement> {
-        None
     }
 
     fn shown(&self) -> BTreeMap<&'static str, Value> {

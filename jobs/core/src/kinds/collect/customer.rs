@@ -7,9 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::kinds::OperationKind;
-use crate::kinds::asked::{Asked, Settled};
-use crate::ledger::Movement;
-use crate::provider::{Action, Provider, Report};
+use crate::kinds::asked::Asked;
+use crate::provider::{Action, Provider};
 
 /// Who pays. Personal data: not logged.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,14 +37,6 @@ impl Asked for Customer {
 
     fn action(&self) -> Action {
         Action::Customer
-    }
-
-    fn difference(&self, _report: &Report) -> Option<String> {
-        None
-    }
-
-    fn settlement(&self, _settled: &Settled<'_>) -> Option<Movement> {
-        None
     }
 
     fn shown(&self) -> BTreeMap<&'static str, Value> {

@@ -12,12 +12,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::asked::{Asked, Settled};
+use super::asked::Asked;
 use crate::Money;
 use crate::address::Network;
 use crate::kinds::OperationKind;
-use crate::ledger::Movement;
-use crate::provider::{Action, Provider, Report};
+use crate::provider::{Action, Provider};
 
 /// What a client expects to be paid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,15 +63,6 @@ impl Asked for Order {
 
     fn lifetime_ms(&self) -> u64 {
         u64::from(self.lifetime_s.max(1)).saturating_mul(1_000)
-    }
-
-    fn difference(&self, _report: &Report) -> Option<String> {
-        None
-    }
-
-    /// Each deposit posts itself.
-    fn settlement(&self, _settled: &Settled<'_>) -> Option<Movement> {
-        None
     }
 
     fn shown(&self) -> BTreeMap<&'static str, Value> {
