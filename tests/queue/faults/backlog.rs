@@ -12,7 +12,7 @@ use payfleet_queue::{Outcome, Settled, Settlement, TimeSource};
 use super::account::{Account, job_of_kind};
 use super::is_full;
 use super::process::{PATIENCE, WorkerProcess};
-use crate::world::{World, id, job_in};
+use crate::world::{LEASE, World, id, job_in};
 
 /// Long enough for a million jobs on a slow machine.
 const LONG: Duration = Duration::from_secs(20 * 60);
@@ -87,6 +87,11 @@ async fn jobs_that_are_all_due_at_once_drain_to_the_last() {
     // An hour of outage goes by.
     world.advance(Duration::from_hours(1)).await;
 
+    drain(&world, count).await;
+}
+
+/// Takes and settles each of the jobs 1 to `count`, once.
+async fn drain(world: &World, count: u64) {
     let mut left: BTreeSet<u64> = (1..=count).collect();
     while !left.is_empty() {
         let taken = world.queue.take(&world.name, "w", 1_000).await.unwrap();
@@ -102,6 +107,23 @@ async fn jobs_that_are_all_due_at_once_drain_to_the_last() {
     }
     let stats = world.stats().await;
     assert_eq!((stats.done, stats.ready, stats.delayed, stats.running), (count, 0, 0, 0));
+}
+
+#[tokio::test]
+async fn leases_that_expire_all_at_once_are_taken_over_to_the_last() {
+    let count: u64 = if is_full() { 100_000 } else { 5_000 };
+    let server = server().await;
+    let mut world = World::at(&server.url(), |_| {}).await;
+    for from in (1..=count).step_by(1_000) {
+        enqueue(&world, &(from..from + 1_000).map(|n| world.job(n)).collect::<Vec<_>>()).await;
+    }
+    let mut taken = 0;
+    while taken < count {
+        taken += world.queue.take(&world.name, "gone", 1_000).await.unwrap().jobs.len() as u64;
+    }
+    assert_eq!(world.stats().await.running, count);
+    world.advance(LEASE).await;
+    drain(&world, count).await;
 }
 
 #[tokio::test]
