@@ -22,7 +22,11 @@ const WHYS: [(&str, &str); 5] = [
         "one round trip where lease has two, but its scripts do more on the way: the one that enqueues takes Redis \
          25 us (lease: 13), and a take looks at leases, delays, suspects and three priorities",
     ),
-    ("pickup-500-p99", "milliseconds for the loops by hand too: builds of others kept the two cores busy"),
+    (
+        "pickup-500-p99",
+        "what the median lacks, and moments in which producer, worker and Redis want three cores of two; what else the \
+         slowest wait for is not found",
+    ),
 ];
 
 /// The reason on record for a row.

@@ -7,6 +7,7 @@
 
 mod api;
 mod check;
+mod hung;
 mod processes;
 mod providers;
 
@@ -107,6 +108,7 @@ pub struct World {
     setup: Setup,
     database_url: String,
     workers: Vec<Worker>,
+    processes: hung::Processes,
     parked_webhooks: AtomicBool,
     stop_producer: CancellationToken,
     producer: Option<JoinHandle<()>>,
@@ -151,6 +153,7 @@ impl World {
             redis,
             postgres,
             workers: Vec::new(),
+            processes: hung::Processes::default(),
             strangers: 0,
             parked_webhooks: AtomicBool::new(false),
             stop_producer,
@@ -185,7 +188,9 @@ impl World {
 
     /// The same, with more variables.
     pub async fn worker_process_with(&self, name: &str, more: &[(&'static str, String)]) -> WorkerProcess {
-        WorkerProcess::start(&self.worker_config(name), &self.providers, more).await
+        let process = WorkerProcess::start(&self.worker_config(name), &self.providers, more).await;
+        self.processes.add(process.pid(), process.log_file(name));
+        process
     }
 
     /// Starts a producer as a process of its own, on the stores of this World, and how to call it.
@@ -271,7 +276,8 @@ impl World {
             }
         };
         if tokio::time::timeout(PATIENCE, idle).await.is_err() {
-            panic!("not idle after {PATIENCE:?}: {}", self.busy().await.unwrap_or_default());
+            let reason = self.busy().await.unwrap_or_default();
+            panic!("not idle after {PATIENCE:?}: {reason}{}", self.processes.describe());
         }
     }
 
@@ -282,7 +288,8 @@ impl World {
                 pause().await;
             }
         };
-        assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "never: {what}");
+        let came = tokio::time::timeout(PATIENCE, waiting).await.is_ok();
+        assert!(came, "never: {what}{}", self.processes.describe());
     }
 
     /// Why the fleet is not idle, if it is not.
@@ -301,8 +308,9 @@ impl World {
                 if parked && one.queue.as_str() == JobKind::Webhook.as_str() { 0 } else { one.delayed };
             one.ready + one.running + delayed + one.dead
         };
-        if let Some(busy) = stats.iter().find(|one| waiting(one) > 0) {
-            return Some(format!("queue {busy:?}"));
+        let busy: Vec<_> = stats.iter().filter(|one| waiting(one) > 0).collect();
+        if !busy.is_empty() {
+            return Some(format!("queues {busy:?}"));
         }
         if !self.setup.receivers.all.is_empty() && self.is_telling().await {
             return Some("a receiver is still to be told".to_owned());

@@ -66,7 +66,15 @@ impl WorkerProcess {
 
     /// Everything it has logged.
     pub fn log(&self, name: &str) -> String {
-        std::fs::read_to_string(self.home.path().join(format!("{name}.log"))).expect("a log")
+        std::fs::read_to_string(self.log_file(name)).expect("a log")
+    }
+
+    pub(super) fn log_file(&self, name: &str) -> std::path::PathBuf {
+        self.home.path().join(format!("{name}.log"))
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.pid()
     }
 
     /// Ends it at once, as a crash would.
