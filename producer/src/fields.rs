@@ -220,8 +220,8 @@ impl Fields {
         flag
     }
 
-    /// A whole number of seconds within bounds.
-    pub(crate) fn seconds(&mut self, name: &str, least: u32, most: u32) -> Option<u32> {
+    /// A whole number within bounds.
+    pub(crate) fn whole_within(&mut self, name: &str, least: u32, most: u32) -> Option<u32> {
         let value = self.take_required(name)?;
         let number = serde_json::from_str(value.get()).ok().filter(|number| (least..=most).contains(number));
         if number.is_none() {

@@ -114,6 +114,21 @@ async fn accept(
     }
 }
 
+/// Makes a wish of what `read` makes of the body, and hands it over.
+pub(crate) async fn wish_of(
+    state: &AppState,
+    caller: Caller,
+    kind: OperationKind,
+    id: Result<Path<String>, PathRejection>,
+    body: &JsonBody,
+    read: impl FnOnce(&mut Fields) -> Option<Event> + Send,
+) -> Result<Response, Problem> {
+    let mut fields = body.fields()?;
+    let event = read(&mut fields);
+    let event = fields.finish(event)?;
+    wish(state, caller, kind, id, event).await
+}
+
 /// Hands a client's wish about an operation over to whoever advances it. Whether it comes in time is
 /// for the worker to find out: 202 says that it was heard.
 pub(crate) async fn wish(
@@ -128,9 +143,12 @@ pub(crate) async fn wish(
     show(state, &caller, &[kind], Ok(Path(id.to_string()))).await?;
     let internal = || Problem::new(Kind::Internal, "Nothing was accepted. Tell us about it.");
     let job_kind = kind.job_kind();
-    let advance = Advance { operation_id: id, request: None, event: Some(event.clone()) };
+    let name = event.name();
+    let said = serde_json::to_vec(&event).map_err(|error| internal().because(error))?;
+    let advance = Advance { operation_id: id, request: None, event: Some(event) };
     let job = NewJob {
-        id: JobId::named(event.name(), &[id.as_uuid().as_bytes()]),
+        // The same wish, sent again, is the same job.
+        id: JobId::named(name, &[id.as_uuid().as_bytes(), &said]),
         kind: job_kind.as_str().to_owned(),
         queue: job_kind.queue().map_err(|error| internal().because(error))?,
         tenant: caller.tenant,

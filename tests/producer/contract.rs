@@ -93,11 +93,19 @@ async fn the_example_of_every_request_is_accepted() {
     let posts = posts(&contract);
     for (path, schema) in &posts {
         let example = schema.get("example").unwrap_or_else(|| panic!("{path}: its body has no example"));
-        let answer = intake.post(path, path, example).await;
+        let answer = intake.post(&path_of(&intake, path, &posts).await, path, example).await;
         assert_eq!(answer.status, 202, "{path}: {answer:?}");
     }
     assert_eq!(intake.jobs().await, posts.len() as u64);
     intake.stop().await;
+}
+
+/// `path` as it is called: about the operation that the example of what stands before `{id}` makes.
+async fn path_of(intake: &Intake, path: &str, posts: &[(&str, &Value)]) -> String {
+    let Some((parent, _)) = path.split_once("/{id}") else { return path.to_owned() };
+    let (_, schema) = posts.iter().find(|(path, _)| *path == parent).unwrap();
+    let made = intake.post(parent, parent, &schema["example"]).await;
+    path.replace("{id}", made.body["operation_id"].as_str().unwrap())
 }
 
 #[tokio::test]

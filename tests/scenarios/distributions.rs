@@ -75,6 +75,100 @@ async fn parts_below_the_minimum_are_carried_over_until_they_reach_it() {
     world.finish().await;
 }
 
+/// Holders `from` to `to`: of every hundred one owns much, the others hardly anything.
+fn crowd(from: usize, to: usize) -> Value {
+    let weight = |number: usize| if number.is_multiple_of(100) { "1000" } else { "0.1" };
+    let holder = |number| json!({"holder": format!("investor-{number}"), "weight": weight(number), "network": "TRON", "address": ADDRESS});
+    (from..to).map(holder).collect()
+}
+
+/// How many requests named more holders so far, and are known to the operation.
+async fn pages(world: &World, id: OperationId) -> i64 {
+    let applied = "SELECT count(*) FROM inbox WHERE operation_id = $1::uuid AND applied_at IS NOT NULL";
+    world.count(applied, &id.to_string()).await
+}
+
+async fn add(world: &World, id: OperationId, holders: Value) {
+    let url = format!("/v1/distributions/{id}/holders");
+    world.api.post(&url, "unused", &json!({"holders": holders})).await.accepted();
+}
+
+#[tokio::test]
+async fn ten_thousand_holders_are_named_in_ten_requests_and_paid_when_all_are() {
+    let world = World::start().await;
+    let mut body = revenue("2026-05", "100000", crowd(0, 1_000));
+    body["holders_in_all"] = json!(10_000);
+    body["minimum"] = json!("1");
+    let id = world.api.post("/v1/distributions", "d-1", &body).await.accepted();
+    for page in 1..9 {
+        add(&world, id, crowd(page * 1_000, (page + 1) * 1_000)).await;
+    }
+    world.until("nine pages are known", async |world| pages(world, id).await == 8).await;
+    assert_eq!(shown(&world, id).await["state"], "requested", "a thousand are still missing");
+    add(&world, id, crowd(9_000, 10_000)).await;
+    add(&world, id, crowd(9_000, 10_000)).await;
+    world.run_until_idle().await;
+    let shown = shown(&world, id).await;
+    assert_eq!(
+        [&shown["state"], &shown["holders"], &shown["result"]["parts"], &shown["result"]["settled"]],
+        [&json!("settled"), &json!(10_000), &json!("10000"), &json!("100")],
+        "{shown}"
+    );
+    let parts = "SELECT (sum(amount) * 1000000)::bigint FROM distribution_parts WHERE asset_id = $1";
+    assert_eq!(world.count(parts, "ev-1").await, 100_000 * 1_000_000, "the parts are the whole");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn holders_that_are_not_as_announced_fail_the_distribution_and_nobody_is_paid() {
+    let world = World::start().await;
+    let bank = json!([{"holder": "investor-2", "weight": "1", "network": "BTC",
+                       "address": "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"}]);
+    let many = crowd(2, 5);
+    let again = crowd(1, 2);
+    for (number, added) in [bank, many, again].into_iter().enumerate() {
+        let mut body = revenue(&format!("2026-0{number}"), "10", crowd(0, 2));
+        body["holders_in_all"] = json!(3);
+        let id = world.api.post("/v1/distributions", &format!("d-{number}"), &body).await.accepted();
+        add(&world, id, added).await;
+        world.run_until_idle().await;
+        world.assert_state(id, "failed").await;
+    }
+    assert_eq!(paid(&world).await, []);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn holders_that_are_not_named_within_a_day_are_waited_for_no_longer() {
+    let world = World::start().await;
+    let mut body = revenue("2026-05", "10", holders(&["1"]));
+    body["holders_in_all"] = json!(2);
+    let id = world.api.post("/v1/distributions", "d-1", &body).await.accepted();
+    let asked = async |world: &World| {
+        world.count("SELECT count(*) FROM operations WHERE id = $1::uuid", &id.to_string()).await == 1
+    };
+    world.until("a worker has it", asked).await;
+    world.age(id, 24 * 3_600).await;
+    world.run_until_idle().await;
+    let shown = shown(&world, id).await;
+    assert_eq!(shown["state"], "failed", "{shown}");
+    assert!(shown.to_string().contains("only 1 of 2 holders were named within a day"), "{shown}");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_distribution_is_cancelled_while_holders_are_missing() {
+    let world = World::start().await;
+    let mut body = revenue("2026-05", "10", holders(&["1"]));
+    body["holders_in_all"] = json!(2);
+    let id = world.api.post("/v1/distributions", "d-1", &body).await.accepted();
+    world.api.post(&format!("/v1/distributions/{id}/cancel"), "unused", &json!({})).await.accepted();
+    world.run_until_idle().await;
+    world.assert_state(id, "failed").await;
+    assert_eq!(paid(&world).await, []);
+    world.finish().await;
+}
+
 #[tokio::test]
 async fn a_worker_killed_while_its_payouts_are_under_way_pays_nobody_twice() {
     let world = World::with(Setup { workers: 0, ..Setup::default() }).await;
@@ -128,9 +222,19 @@ async fn each_wrong_field_of_a_distribution_is_named() {
             revenue("2026-05", "100", [holders(&["1"])[0].clone(), holders(&["2"])[0].clone()].into()),
             "holders[1]",
         ),
+        (announced(1), "holders_in_all"),
+        (announced(2), "holders_in_all"),
+        (announced(20_001), "holders_in_all"),
     ] {
         let answer = world.api.post("/v1/distributions", "d", &body).await;
         assert_eq!((answer.status.as_u16(), &answer.body["errors"][0]["field"]), (422, &json!(field)));
     }
     world.finish().await;
+}
+
+/// Two holders, and as many announced as it says.
+fn announced(in_all: u32) -> Value {
+    let mut body = revenue("2026-05", "100", holders(&["1", "2"]));
+    body["holders_in_all"] = json!(in_all);
+    body
 }

@@ -15,7 +15,7 @@ const ANOTHER: i32 = 2;
 pub(crate) const PROVIDER_REF: &str = "ref-1";
 
 /// The events in the order of a payment's life.
-pub(crate) const NAMES: [&str; 14] = [
+pub(crate) const NAMES: [&str; 15] = [
     "intent_opened",
     "refused",
     "called",
@@ -24,6 +24,7 @@ pub(crate) const NAMES: [&str; 14] = [
     "probed",
     "polled",
     "hinted",
+    "holders_added",
     "divided",
     "gathered",
     "deposited",
@@ -68,6 +69,7 @@ fn cases(name: &str, kind: OperationKind) -> Vec<Case> {
         "evidence" => of_intents(&outcomes(kind), |intent, outcome| Event::Evidence { intent, outcome }),
         "probed" => of_intents(&findings(kind), |intent, finding| Event::Probed { intent, finding }),
         "polled" => of_report(kind, |report| Event::Polled { report }),
+        "holders_added" => vec![case(Event::HoldersAdded { holders: Vec::new(), count: 0 }, "")],
         "divided" => vec![case(Event::Divided { parts: 2, paid: 2 }, "")],
         "gathered" => vec![
             case(gathered(2, 0), "all were paid"),
@@ -105,7 +107,8 @@ const _: fn(&Event) = |event| match event {
     | Event::Deposited { .. }
     | Event::Expired
     | Event::Cancelled { .. }
-    | Event::ConfirmedByHand { .. } => (),
+    | Event::ConfirmedByHand { .. }
+    | Event::HoldersAdded { .. } => (),
 };
 
 fn deposited(amount: &str) -> Event {

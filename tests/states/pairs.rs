@@ -187,7 +187,7 @@ fn request(kind: OperationKind) -> Request {
             asset_id: "asset".to_owned(),
             period: "2026-05".to_owned(),
             money,
-            by: Splitter::Us { holders: Vec::new(), minimum: None },
+            by: Splitter::Us { holders: Vec::new(), minimum: None, in_all: Some(2) },
         }),
         OperationKind::Order => Request::Order(Order {
             money,

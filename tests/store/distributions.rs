@@ -15,7 +15,7 @@ fn revenue(key: &str, period: &str, amount: &str, holders: usize) -> NewOperatio
         weight: Decimal::from(number % 97 + 1),
         to: Destination::Crypto { network: Network::Tron, address: ADDRESS.to_owned() },
     };
-    let by = Splitter::Us { holders: (0..holders).map(holder).collect(), minimum: None };
+    let by = Splitter::Us { holders: (0..holders).map(holder).collect(), minimum: None, in_all: None };
     NewOperation {
         tenant: TenantId::default(),
         idempotency_key: key.to_owned(),
@@ -32,7 +32,7 @@ fn revenue(key: &str, period: &str, amount: &str, holders: usize) -> NewOperatio
 fn made(divided: Divided) -> Vec<OperationId> {
     match divided {
         Divided::Into(made) => made,
-        Divided::Refused { reason } => panic!("{reason}"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -1,23 +1,30 @@
 //! `POST /v1/distributions` asks for a revenue to be split over the holders of an asset: by us, into
-//! payouts, or by TrovoTech over the holders of its tokens.
+//! payouts, or by TrovoTech over the holders of its tokens. Where the holders are more than fit into a
+//! request, `POST /v1/distributions/{id}/holders` names the others.
 
 use std::collections::BTreeSet;
 
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::response::Response;
 use payfleet_core::address::Network;
-use payfleet_core::kinds::Request;
 use payfleet_core::kinds::distribution::{Distribution, Holder, Splitter};
+use payfleet_core::kinds::lifecycle::Event;
 use payfleet_core::kinds::payout::Destination;
+use payfleet_core::kinds::{OperationKind, Request};
 use payfleet_core::money::parse_plain_decimal;
 use payfleet_core::{Asset, Money};
 use rust_decimal::Decimal;
 use utoipa::ToSchema;
 
+use crate::auth::Caller;
 use crate::fields::Fields;
 use crate::idempotency::IdempotencyKey;
-use crate::operations::{Accepted, Post};
+use crate::json::JsonBody;
+use crate::operations::{self, Accepted, Post};
 use crate::problem::Problem;
 use crate::schemas;
+use crate::state::AppState;
 
 const LONGEST_ID: usize = 64;
 const LONGEST_PERIOD: usize = 40;
@@ -52,12 +59,32 @@ struct DistributionRequest {
     /// All with an address, or all with a `token_id`.
     #[schema(min_items = 1, max_items = 1000)]
     holders: Vec<HolderRequest>,
+    /// How many holders there are, where they are more than these. Nobody is paid before all are named,
+    /// for which there is a day.
+    #[schema(minimum = 2, maximum = 20000)]
+    holders_in_all: Option<u32>,
     /// Parts below this are carried over to the holder's next one.
     #[schema(schema_with = schemas::amount)]
     minimum: Option<String>,
     /// For people at TrovoTech.
     #[schema(min_length = 1, max_length = 200)]
     description: Option<String>,
+}
+
+/// More of the holders of a distribution that has announced how many there are.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "holders": [
+        {"holder": "investor-3", "weight": "20", "network": "TRON",
+         "address": "TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm"},
+    ],
+}))]
+#[expect(dead_code, reason = "the contract's words for what `read_more` reads")]
+struct MoreHoldersRequest {
+    /// Each with an address.
+    #[schema(min_items = 1, max_items = 1000)]
+    holders: Vec<HolderRequest>,
 }
 
 /// Somebody who owns a part of the asset: `token_id` alone, or all of the others.
@@ -103,6 +130,48 @@ pub(crate) async fn create(post: Post) -> Result<Response, Problem> {
     post.accept(|fields| read(fields).map(Request::Distribution)).await
 }
 
+/// Names more holders of a distribution
+///
+/// The same holders, sent again, change nothing. A holder who is named twice, or one more than was announced,
+/// fails the distribution, and nobody is paid.
+#[utoipa::path(post, path = "/v1/distributions/{id}/holders", operation_id = "add_holders", tag = "operations",
+    params(("id" = String, Path, format = "uuid", description = "The operation_id of the distribution.")),
+    request_body = MoreHoldersRequest, responses((status = 202, body = Accepted)))]
+pub(crate) async fn add_holders(
+    State(state): State<AppState>,
+    caller: Caller,
+    id: Result<Path<String>, PathRejection>,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    operations::wish_of(&state, caller, OperationKind::Distribution, id, &body, read_more).await
+}
+
+/// Cancels a distribution
+///
+/// It ends a distribution that was not split yet. Afterwards it comes too late, and changes nothing.
+#[utoipa::path(post, path = "/v1/distributions/{id}/cancel", operation_id = "cancel_distribution",
+    tag = "operations",
+    params(("id" = String, Path, format = "uuid", description = "The operation_id of the distribution.")),
+    responses((status = 202, body = Accepted)))]
+pub(crate) async fn cancel(
+    State(state): State<AppState>,
+    caller: Caller,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let event = Event::Cancelled { by: "client".to_owned() };
+    operations::wish(&state, caller, OperationKind::Distribution, id, event).await
+}
+
+/// What the distribution's asset is only the worker knows: it refuses a chain that does not carry it.
+fn read_more(fields: &mut Fields) -> Option<Event> {
+    let holders = fields.objects("holders", Distribution::MOST_HOLDERS, |one| holder(one, None))?;
+    if is_one_twice(fields, holders.iter().map(|holder| holder.holder.as_str())) {
+        return None;
+    }
+    let count = u32::try_from(holders.len()).unwrap_or(u32::MAX);
+    Some(Event::HoldersAdded { holders, count })
+}
+
 /// Reads every field before it gives up, so that all mistakes are reported together.
 fn read(fields: &mut Fields) -> Option<Distribution> {
     let asset_id = fields.text("asset_id", LONGEST_ID);
@@ -118,7 +187,12 @@ fn read(fields: &mut Fields) -> Option<Distribution> {
             holder(one, asset).map(Entry::Paid)
         }
     });
-    let by = splitter(fields, entries?, minimum, description);
+    let in_all = if fields.has("holders_in_all") {
+        fields.whole_within("holders_in_all", 2, Distribution::MOST_IN_ALL)
+    } else {
+        None
+    };
+    let by = splitter(fields, entries?, minimum, in_all, description);
     Some(Distribution { asset_id: asset_id?, period: period?, money: money?, by: by? })
 }
 
@@ -126,11 +200,14 @@ fn splitter(
     fields: &mut Fields,
     entries: Vec<Entry>,
     minimum: Option<Money>,
+    in_all: Option<u32>,
     description: Option<String>,
 ) -> Option<Splitter> {
-    let mut seen = BTreeSet::new();
-    if let Some(twice) = entries.iter().position(|entry| !seen.insert(entry.name())) {
-        fields.refuse(&format!("holders[{twice}]"), "is in the list twice; send each once");
+    if is_one_twice(fields, entries.iter().map(Entry::name)) {
+        return None;
+    }
+    if in_all.is_some_and(|in_all| usize::try_from(in_all).is_ok_and(|in_all| in_all <= entries.len())) {
+        fields.refuse("holders_in_all", "is for more holders than these; leave it out where these are all");
         return None;
     }
     let (mut holders, mut token_ids) = (Vec::new(), Vec::new());
@@ -141,11 +218,13 @@ fn splitter(
         }
     }
     match (holders.is_empty(), token_ids.is_empty()) {
-        (_, true) => Some(Splitter::Us { holders, minimum: minimum.map(|money| money.amount()) }),
+        (_, true) => Some(Splitter::Us { holders, minimum: minimum.map(|money| money.amount()), in_all }),
         (true, false) => {
-            if minimum.is_some() {
-                fields.refuse("minimum", "is only for holders that we pay; leave it out");
-                return None;
+            for (name, is_there) in [("minimum", minimum.is_some()), ("holders_in_all", in_all.is_some())] {
+                if is_there {
+                    fields.refuse(name, "is only for holders that we pay; leave it out");
+                    return None;
+                }
             }
             Some(Splitter::TrovoTech { token_ids, description: description.unwrap_or_default() })
         }
@@ -154,6 +233,15 @@ fn splitter(
             None
         }
     }
+}
+
+fn is_one_twice<'a>(fields: &mut Fields, mut names: impl Iterator<Item = &'a str>) -> bool {
+    let mut seen = BTreeSet::new();
+    let twice = names.position(|name| !seen.insert(name));
+    if let Some(twice) = twice {
+        fields.refuse(&format!("holders[{twice}]"), "is in the list twice; send each once");
+    }
+    twice.is_some()
 }
 
 fn holder(fields: &mut Fields, asset: Option<Asset>) -> Option<Holder> {

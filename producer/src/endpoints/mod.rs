@@ -56,6 +56,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(mints::create))
         .routes(routes!(wallets::create))
         .routes(routes!(distributions::create))
+        .routes(routes!(distributions::add_holders))
+        .routes(routes!(distributions::cancel))
         .routes(routes!(orders::create))
         .routes(routes!(orders::cancel))
         .routes(routes!(payouts::cancel))

@@ -73,7 +73,7 @@ fn read(fields: &mut Fields) -> Option<Order> {
     let network = fields.parsed::<Network>("network");
     let reference = fields.optional_text("reference", LONGEST_REFERENCE);
     let lifetime_s = if fields.has("lifetime_s") {
-        fields.seconds("lifetime_s", 60, Order::LONGEST_LIFETIME_S)
+        fields.whole_within("lifetime_s", 60, Order::LONGEST_LIFETIME_S)
     } else {
         Some(Order::LIFETIME_S)
     };

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use payfleet_core::kinds::distribution::{Distribution, Holder, Splitter};
+use payfleet_core::kinds::distribution::{Distribution, Holder};
 use payfleet_core::kinds::lifecycle::{Event, State};
 use payfleet_core::kinds::payout::Payout;
 use payfleet_core::kinds::{NewOperation, Request};
@@ -11,6 +11,7 @@ use payfleet_core::{Money, OperationId};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
+use crate::holders::Holders;
 use crate::operation_row::to_json;
 use crate::record::Next;
 use crate::write::{Cursor, JobRef, apply_event, lock_version, save_operation};
@@ -24,6 +25,13 @@ const FIRST_LOOK_MS: u64 = 5_000;
 pub enum Divided {
     /// These payouts were made; they are due at once.
     Into(Vec<OperationId>),
+    /// Not all holders are known yet. Nothing was changed.
+    Waits {
+        /// How many are.
+        have: usize,
+        /// How many there are.
+        of: usize,
+    },
     /// Our own rules forbid it. Nothing was changed.
     Refused {
         /// Which rule.
@@ -74,16 +82,18 @@ impl Store {
         let Request::Distribution(of) = claimed.operation.request.clone() else {
             return Ok(Divided::Refused { reason: "it is nothing that can be divided".to_owned() });
         };
-        let Splitter::Us { holders, minimum } = &of.by else {
-            return Ok(Divided::Refused { reason: "it is not ours to divide".to_owned() });
+        let holders = match self.holders(claimed.operation.id, &of).await? {
+            Holders::All(holders) => holders,
+            Holders::Some { have, of } => return Ok(Divided::Waits { have, of }),
+            Holders::Wrong { reason } => return Ok(Divided::Refused { reason }),
         };
-        let amounts = match of.parts() {
-            Ok(amounts) => amounts.unwrap_or_default(),
+        let amounts = match of.parts(&holders) {
+            Ok(amounts) => amounts,
             Err(error) => return Ok(Divided::Refused { reason: error.to_string() }),
         };
         let parts: Vec<Part<'_>> =
             holders.iter().zip(amounts).map(|(holder, amount)| Part { holder, amount }).collect();
-        let minimum = minimum.unwrap_or(Decimal::ZERO);
+        let minimum = of.minimum();
         let dividing = Dividing { claimed, job, parts: &parts, of: &of, minimum };
         let division = self.transaction("divide", &dividing, |c, d| Box::pin(divide(c, d))).await?;
         let (made, waits) = match division {

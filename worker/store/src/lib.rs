@@ -14,6 +14,7 @@ mod dead_letters;
 mod deposits;
 mod distribution;
 mod error;
+mod holders;
 mod inbox;
 mod intent;
 mod ledger;

@@ -61,6 +61,11 @@ pub trait Asked {
         false
     }
 
+    /// Whether the client adds to it after it was asked.
+    fn is_added_to(&self) -> bool {
+        false
+    }
+
     /// Why it cannot be done to its subject, whatever the provider would say.
     fn objection(&self, _subject: &Standing) -> Option<String> {
         None

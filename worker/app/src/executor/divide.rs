@@ -17,6 +17,9 @@ use crate::jobs::{self, Subject};
 /// others, which are due like any forgotten operation.
 const FIRST_JOBS: usize = 500;
 
+/// How long the client has to name all holders.
+const HOLDERS_WITHIN_MS: u64 = 24 * 3_600_000;
+
 /// How long to wait between two looks at the payouts.
 const BETWEEN_LOOKS: Backoff = Backoff { base_ms: 2_000, cap_ms: 60_000 };
 
@@ -24,6 +27,7 @@ impl Executor {
     pub(super) async fn divide(&self, running: &mut Running<'_>) -> Result<Step, StoreError> {
         let made = match self.store.divide(&mut running.claimed, &running.job).await? {
             Divided::Into(made) => made,
+            Divided::Waits { have, of } => return self.wait_for_holders(running, have, of).await,
             Divided::Refused { reason } => {
                 self.record(running, &Event::Refused { reason }).await?;
                 return Ok(Step::Again);
@@ -38,6 +42,22 @@ impl Executor {
         let look = Duration::from_millis(BETWEEN_LOOKS.base_ms);
         let again = jobs::wake_up(&running.subject, running.claimed.version, look, Origin::FollowUp);
         Ok(Step::Settle(settle_with(first.chain([again]).collect())))
+    }
+
+    /// Rests until the other holders are named, each naming of whom wakes it, or its time is over.
+    async fn wait_for_holders(
+        &self,
+        running: &mut Running<'_>,
+        have: usize,
+        of: usize,
+    ) -> Result<Step, StoreError> {
+        let left_ms = HOLDERS_WITHIN_MS.saturating_sub(running.claimed.age_ms);
+        if left_ms > 0 {
+            return self.rest(running, left_ms).await;
+        }
+        let reason = format!("only {have} of {of} holders were named within a day");
+        self.record(running, &Event::Refused { reason }).await?;
+        Ok(Step::Again)
     }
 
     /// Done when every payout has ended; else looked at again, less and less often.

@@ -40,14 +40,7 @@ impl Executor {
     ) -> Result<Step, StoreError> {
         let left_ms = lifetime_ms.saturating_sub(running.claimed.age_ms);
         if left_ms > 0 {
-            // Nothing but a deposit, a wish or the end of its time moves it, and each wakes it.
-            self.store.set_next(&mut running.claimed, &Next::After { ms: left_ms }).await?;
-            let outcome = if running.claimed.events_wait {
-                wake_up_after(running, 0)
-            } else {
-                Outcome::Done { then: Vec::new() }
-            };
-            return Ok(Step::Settle(outcome));
+            return self.rest(running, left_ms).await;
         }
         if self.store.has_waiting_deposits(running.subject.id).await? {
             let grace = self.schedule.while_waiting(Duration::from_millis(GRACE_MS));
@@ -56,5 +49,15 @@ impl Executor {
         }
         self.record(running, &Event::Expired).await?;
         Ok(Step::Again)
+    }
+
+    /// Nothing but an event or the end of its time, in `left_ms`, moves it, and each wakes it.
+    pub(super) async fn rest(&self, running: &mut Running<'_>, left_ms: u64) -> Result<Step, StoreError> {
+        self.store.set_next(&mut running.claimed, &Next::After { ms: left_ms }).await?;
+        Ok(Step::Settle(if running.claimed.events_wait {
+            wake_up_after(running, 0)
+        } else {
+            Outcome::Done { then: Vec::new() }
+        }))
     }
 }

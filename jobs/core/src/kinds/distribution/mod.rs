@@ -45,6 +45,9 @@ pub enum Splitter {
         /// Parts below this are carried over to the holder's next one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         minimum: Option<Decimal>,
+        /// How many holders there are, where others follow; at most [`Distribution::MOST_IN_ALL`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        in_all: Option<u32>,
     },
     /// TrovoTech does, over the holders of its tokens.
     TrovoTech {
@@ -67,18 +70,33 @@ pub struct Holder {
 }
 
 impl Distribution {
-    /// The most holders, or tokens, of one distribution; a larger asset takes several.
+    /// The most holders, or tokens, that one request names: more would not fit into a job.
     pub const MOST_HOLDERS: usize = 1_000;
+    /// The most holders of one distribution, however many requests name them.
+    pub const MOST_IN_ALL: u32 = 20_000;
 
-    /// Each holder's part of it, in the order of the holders; `None` where it is not ours to split.
+    /// What a part must reach to be paid.
+    #[must_use]
+    pub fn minimum(&self) -> Decimal {
+        match &self.by {
+            Splitter::Us { minimum, .. } => minimum.unwrap_or(Decimal::ZERO),
+            Splitter::TrovoTech { .. } => Decimal::ZERO,
+        }
+    }
+
+    /// The part of each of `holders`, who are all there are, in their order.
     ///
     /// # Errors
     /// [`NotSplittable`].
-    pub fn parts(&self) -> Result<Option<Vec<Decimal>>, NotSplittable> {
-        let Splitter::Us { holders, .. } = &self.by else { return Ok(None) };
+    pub fn parts(&self, holders: &[Holder]) -> Result<Vec<Decimal>, NotSplittable> {
         let weights: Vec<Decimal> = holders.iter().map(|holder| holder.weight).collect();
-        split(self.money.amount(), &weights, self.money.asset().scale()).map(Some)
+        split(self.money.amount(), &weights, self.money.asset().scale())
     }
+}
+
+/// How many holders there are, those who follow included.
+fn all(holders: &[Holder], in_all: Option<u32>) -> usize {
+    in_all.and_then(|count| usize::try_from(count).ok()).unwrap_or(holders.len())
 }
 
 impl Asked for Distribution {
@@ -116,6 +134,10 @@ impl Asked for Distribution {
         matches!(self.by, Splitter::Us { .. })
     }
 
+    fn is_added_to(&self) -> bool {
+        matches!(self.by, Splitter::Us { in_all: Some(_), .. })
+    }
+
     /// TrovoTech splits over tokens that we cannot see into: one distribution an asset and period.
     /// Ours are counted by holder.
     fn reservation(&self, _subject: Option<&Standing>) -> Option<Reservation> {
@@ -145,7 +167,7 @@ impl Asked for Distribution {
 
     fn shown(&self) -> BTreeMap<&'static str, Value> {
         let (by, over) = match &self.by {
-            Splitter::Us { holders, .. } => ("payfleet", holders.len()),
+            Splitter::Us { holders, in_all, .. } => ("payfleet", all(holders, *in_all)),
             Splitter::TrovoTech { token_ids, .. } => ("trovotech", token_ids.len()),
         };
         BTreeMap::from([

@@ -63,9 +63,11 @@ impl Operation {
             Event::ConfirmedByHand { author, reason } if self.request.is_awaited() => {
                 return Ok(self.confirmed_by_hand(author, reason));
             }
-            Event::Deposited { .. } | Event::Expired | Event::ConfirmedByHand { .. } => {
-                return Err(self.illegal(event));
-            }
+            Event::HoldersAdded { .. } if self.may_be_added_to() => return Ok(self.unchanged()),
+            Event::Deposited { .. }
+            | Event::Expired
+            | Event::ConfirmedByHand { .. }
+            | Event::HoldersAdded { .. } => return Err(self.illegal(event)),
             Event::IntentOpened { .. }
             | Event::Refused { .. }
             | Event::Called { .. }
@@ -112,7 +114,8 @@ impl Operation {
             | Event::Cancelled { .. }
             | Event::Deposited { .. }
             | Event::Expired
-            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
+            | Event::ConfirmedByHand { .. }
+            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -134,7 +137,8 @@ impl Operation {
             | Event::Cancelled { .. }
             | Event::Deposited { .. }
             | Event::Expired
-            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
+            | Event::ConfirmedByHand { .. }
+            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -158,7 +162,8 @@ impl Operation {
             | Event::Cancelled { .. }
             | Event::Deposited { .. }
             | Event::Expired
-            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
+            | Event::ConfirmedByHand { .. }
+            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -185,7 +190,8 @@ impl Operation {
             | Event::Cancelled { .. }
             | Event::Deposited { .. }
             | Event::Expired
-            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
+            | Event::ConfirmedByHand { .. }
+            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -208,7 +214,8 @@ impl Operation {
             | Event::Cancelled { .. }
             | Event::Deposited { .. }
             | Event::Expired
-            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
+            | Event::ConfirmedByHand { .. }
+            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -226,7 +233,8 @@ impl Operation {
             | Event::Cancelled { .. }
             | Event::Deposited { .. }
             | Event::Expired
-            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
+            | Event::ConfirmedByHand { .. }
+            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -246,7 +254,8 @@ impl Operation {
             | Event::Cancelled { .. }
             | Event::Deposited { .. }
             | Event::Expired
-            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
+            | Event::ConfirmedByHand { .. }
+            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -271,7 +280,8 @@ impl Operation {
             | Event::Cancelled { .. }
             | Event::Deposited { .. }
             | Event::Expired
-            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
+            | Event::ConfirmedByHand { .. }
+            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -296,8 +306,14 @@ impl Operation {
             | Event::Cancelled { .. }
             | Event::Deposited { .. }
             | Event::Expired
-            | Event::ConfirmedByHand { .. } => Err(self.illegal(event)),
+            | Event::ConfirmedByHand { .. }
+            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
         }
+    }
+
+    /// Until it is begun; of what has ended without that, it does no harm.
+    fn may_be_added_to(&self) -> bool {
+        self.request.is_added_to() && matches!(self.state, State::Requested | State::Failed { .. })
     }
 
     /// Settled where anything was paid, or nothing was to be.

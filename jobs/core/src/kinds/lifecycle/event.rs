@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Money;
+use crate::kinds::distribution::Holder;
 use crate::provider::{CallOutcome, Finding, Report, hide_secrets};
 
 /// What can happen to an operation.
@@ -53,6 +54,13 @@ pub enum Event {
         /// What it says.
         report: Report,
     },
+    /// The client names more of those it is split over. They are read from the inbox when it is.
+    HoldersAdded {
+        /// Each once; none in a record, which tells only how many.
+        holders: Vec<Holder>,
+        /// How many there were.
+        count: u32,
+    },
     /// It has become operations of its own, one for each part that is paid.
     Divided {
         /// How many parts.
@@ -98,7 +106,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// The same as a record holds it: without secrets.
+    /// The same as a record holds it: without secrets, and without what would make it long.
     #[must_use]
     pub fn for_the_record(&self) -> Self {
         let mut event = self.clone();
@@ -108,6 +116,7 @@ impl Event {
             | Self::Probed { finding: Finding::Found { report }, .. }
             | Self::Polled { report }
             | Self::Hinted { report } => hide_secrets(&mut report.facts),
+            Self::HoldersAdded { holders, .. } => holders.clear(),
             Self::Called { outcome: CallOutcome::Failed { .. }, .. }
             | Self::Evidence { outcome: CallOutcome::Failed { .. }, .. }
             | Self::Probed {
@@ -138,6 +147,7 @@ impl Event {
             Self::Evidence { .. } => "evidence",
             Self::Probed { .. } => "probed",
             Self::Polled { .. } => "polled",
+            Self::HoldersAdded { .. } => "holders_added",
             Self::Divided { .. } => "divided",
             Self::Gathered { .. } => "gathered",
             Self::Deposited { .. } => "deposited",

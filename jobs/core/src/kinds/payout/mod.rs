@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::asked::{Asked, Settled, Subject, other_money};
-use crate::Money;
 use crate::address::Network;
 use crate::ids::OperationId;
 use crate::kinds::OperationKind;
 use crate::ledger::Movement;
 use crate::provider::{Action, Provider, Report};
+use crate::{Asset, Money};
 
 /// What a client asked to have paid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,17 @@ pub enum Destination {
         /// How fast.
         speed: Speed,
     },
+}
+
+impl Destination {
+    /// Whether `asset` can get there. A bank takes currencies; which, its account says.
+    #[must_use]
+    pub fn carries(&self, asset: Asset) -> bool {
+        match self {
+            Self::Crypto { network, .. } => network.carries(asset),
+            Self::Bank { .. } => true,
+        }
+    }
 }
 
 /// How fast a bank payout is.
