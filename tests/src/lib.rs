@@ -6,4 +6,6 @@ pub mod proxy;
 pub mod receiver;
 pub mod servers;
 pub mod store;
+pub mod stripe;
+pub mod trap;
 pub mod world;
