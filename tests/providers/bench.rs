@@ -10,10 +10,11 @@ use payfleet_core::address::Network;
 use payfleet_core::ids::AccountId;
 use payfleet_core::kinds::Request;
 use payfleet_core::kinds::payout::{Destination, Payout};
+use payfleet_core::kinds::reconcile::Listed;
 use payfleet_core::provider::{Action, CallOutcome, Effect, Provider, Report};
 use payfleet_core::{Clock, Money, OperationId, OutcomeClass, ProviderKey, TenantId, Timestamp};
 use payfleet_providers::sandbox::{self, Options, Sandbox};
-use payfleet_providers::{Client, Clients, Configs, Reply, heleket, stripe, tatum, trovotech};
+use payfleet_providers::{Client, Clients, Configs, ProviderError, Reply, heleket, stripe, tatum, trovotech};
 use serde_json::Value;
 
 /// Where the tests' time begins: a whole second.
@@ -52,6 +53,19 @@ pub(crate) struct Bench {
     target: String,
     timeout: Duration,
     _dir: tempfile::TempDir,
+}
+
+/// Everything that `client` lists of a window, page after page.
+pub(crate) async fn listed(
+    client: &Client,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<Listed>, ProviderError> {
+    let (mut listing, mut all) = (client.listing((from, to), None, None), Vec::new());
+    while !listing.is_over() {
+        all.extend(listing.next_page().await?);
+    }
+    Ok(all)
 }
 
 impl Bench {

@@ -14,7 +14,7 @@ use payfleet_providers::{ConfigError, heleket, tatum, trovotech};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, START_MS, key, mint, payout};
+use crate::bench::{Bench, START_MS, key, listed, mint, payout};
 use crate::stripe;
 
 pub(crate) type Outcome<T = String> = Result<T, Told>;
@@ -104,7 +104,7 @@ async fn found(bench: &Bench, names: &[&str]) -> BTreeSet<String> {
             found
         }
         Provider::Heleket | Provider::TrovoTech => {
-            let listed = bench.client().list(at(START_MS), at(START_MS + 1_000)).await.unwrap();
+            let listed = listed(bench.client(), at(START_MS), at(START_MS + 1_000)).await.unwrap();
             listed.into_iter().map(|entry| entry.report.provider_ref).collect()
         }
     }

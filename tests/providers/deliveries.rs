@@ -94,10 +94,8 @@ async fn a_webhook_that_was_given_up_is_in_tatums_list_with_its_tries() {
         receiver.take("500 Internal Server Error").await;
     }
     bench.until("_deliveries", |counts| counts["given_up"] == 1).await;
-    let start = payfleet_core::Timestamp::from_unix_ms(0);
-    let end = payfleet_core::Timestamp::from_unix_ms(i64::MAX);
-    let listed = tatum.executed_webhooks(start, end).await.unwrap();
-    assert_eq!((listed.len(), listed[0].retries, listed[0].failed), (1, 10, true));
+    let (listed, is_last) = tatum.executed_page(0).await.unwrap();
+    assert_eq!((listed.len(), listed[0].retries, listed[0].failed, is_last), (1, 10, true, true));
 }
 
 #[tokio::test]

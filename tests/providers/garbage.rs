@@ -17,7 +17,7 @@ use payfleet_providers::{Clients, ProviderError};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::bench::{clients, key, mint, payout};
+use crate::bench::{clients, key, listed, mint, payout};
 use crate::stripe::line::{Answer, Line};
 use crate::stripe::{client, key as stripe_key, money};
 
@@ -131,7 +131,8 @@ async fn effects(clients: &Clients, ended: &mut Ended) {
         }
         ended.read(client.poll(&asked, "u", None).await);
         ended.read(client.poll(&asked, "u", Some("00ff")).await);
-        ended.read(client.list(window().0, window().1).await);
+        ended.read(listed(client, window().0, window().1).await);
+        ended.read(client.knows(&[(asked.clone(), "u".to_owned())]).await);
     }
 }
 
@@ -151,7 +152,7 @@ async fn tatum(clients: &Clients, ended: &mut Ended) {
     }
     let (eth, usd) = ("ETH".parse().unwrap(), "USD".parse().unwrap());
     ended.read(client.rate(eth, usd).await);
-    ended.read(client.executed_webhooks(window().0, window().1).await);
+    ended.read(client.executed_page(0).await);
     let signed = SignedTransaction::new(Chain::Tron, r#"{"raw_data_hex":"00"}"#).unwrap();
     ended.effect(client.broadcast(&signed).await);
 }

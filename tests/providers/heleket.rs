@@ -4,7 +4,7 @@ use payfleet_core::provider::{Action, DoubtPolicy, Finding, Progress, Provider};
 use payfleet_core::{Classify, OutcomeClass, Timestamp};
 use serde_json::json;
 
-use crate::bench::{Bench, SETTLE_MS, START_MS, accepted, failed, key, mint, payout};
+use crate::bench::{Bench, SETTLE_MS, START_MS, accepted, failed, key, listed, mint, payout};
 
 const PAYOUT: &str = "/v1/payout";
 
@@ -150,7 +150,7 @@ async fn the_list_has_every_page_of_the_window_and_nothing_else() {
         bench.clock.advance_ms(60_000);
     }
     let at = |minutes: i64| Timestamp::from_unix_ms(START_MS + minutes * 60_000);
-    let listed = bench.client().list(at(5), at(35)).await.unwrap();
+    let listed = listed(bench.client(), at(5), at(35)).await.unwrap();
     let mut references: Vec<String> = listed.into_iter().filter_map(|entry| entry.our_reference).collect();
     references.reverse();
     assert_eq!(references, expected);
@@ -162,12 +162,12 @@ async fn a_page_that_is_missing_makes_the_whole_list_an_error() {
     for number in 0..16 {
         accepted(bench.client().call(&payout("1"), &key(Provider::Heleket, &number.to_string())).await);
     }
-    let window = (Timestamp::from_unix_ms(START_MS), Timestamp::from_unix_ms(START_MS + 1));
-    assert_eq!(bench.client().list(window.0, window.1).await.unwrap().len(), 16);
+    let window = (Timestamp::from_unix_ms(START_MS), Timestamp::from_unix_ms(START_MS + 1_000));
+    assert_eq!(listed(bench.client(), window.0, window.1).await.unwrap().len(), 16);
     // The first page comes after a while, the second does not come.
     bench.plan("/v1/payout/list", json!({ "latency_ms": 1 })).await;
     bench.plan("/v1/payout/list", json!({ "status": 500 })).await;
-    let error = bench.client().list(window.0, window.1).await.unwrap_err();
+    let error = listed(bench.client(), window.0, window.1).await.unwrap_err();
     assert_eq!((error.class(), error.code()), (OutcomeClass::Retryable, "http_500"));
     bench.all_faults_fired().await;
 }

@@ -4,7 +4,7 @@ use payfleet_core::provider::{Action, DoubtPolicy, Finding, Progress, Provider};
 use payfleet_core::{Classify, OutcomeClass, Timestamp};
 use serde_json::json;
 
-use crate::bench::{Bench, SETTLE_MS, START_MS, accepted, failed, http, key, mint, payout};
+use crate::bench::{Bench, SETTLE_MS, START_MS, accepted, failed, http, key, listed, mint, payout};
 
 const MINT: &str = "/token/mint";
 
@@ -94,7 +94,7 @@ async fn the_list_has_the_tokens_of_the_window() {
         bench.clock.advance_ms(60_000);
     }
     let at = |minutes: i64| Timestamp::from_unix_ms(START_MS + minutes * 60_000);
-    let listed = bench.client().list(at(1), at(3)).await.unwrap();
+    let listed = listed(bench.client(), at(1), at(3)).await.unwrap();
     let listed: Vec<String> = listed.into_iter().map(|entry| entry.report.provider_ref).collect();
     assert_eq!(listed, minted[1..3]);
 }

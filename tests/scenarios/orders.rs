@@ -9,12 +9,12 @@ fn order(amount: &str, lifetime_s: u32) -> Value {
     json!({"amount": amount, "asset": "TRX", "network": "TRON", "lifetime_s": lifetime_s})
 }
 
-async fn shown(world: &World, id: OperationId) -> Value {
+pub(crate) async fn shown(world: &World, id: OperationId) -> Value {
     world.api.get(&format!("/v1/orders/{id}")).await.body
 }
 
 /// Asks for an order and waits for its address.
-async fn placed(world: &World, key: &str, amount: &str) -> (OperationId, String) {
+pub(crate) async fn placed(world: &World, key: &str, amount: &str) -> (OperationId, String) {
     let id = world.api.post("/v1/orders", key, &order(amount, 3600)).await.accepted();
     world
         .until("it has an address", async |world| shown(world, id).await["result"]["address"].is_string())
@@ -23,12 +23,12 @@ async fn placed(world: &World, key: &str, amount: &str) -> (OperationId, String)
     (id, address)
 }
 
-async fn pay(world: &World, to: &str, amount: &str) -> String {
+pub(crate) async fn pay(world: &World, to: &str, amount: &str) -> String {
     let answer = world.chain("tron", "pay", &json!({"to": to, "amount": amount})).await;
     answer["txId"].as_str().unwrap().to_owned()
 }
 
-async fn mine(world: &World, blocks: u32) {
+pub(crate) async fn mine(world: &World, blocks: u32) {
     world.chain("tron", "mine", &json!({ "blocks": blocks })).await;
 }
 

@@ -4,8 +4,7 @@
 pub mod binaries;
 pub mod proxy;
 pub mod receiver;
+pub mod records;
 pub mod servers;
 pub mod store;
-pub mod stripe;
-pub mod trap;
 pub mod world;

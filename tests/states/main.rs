@@ -5,7 +5,6 @@
 mod events;
 mod page;
 mod pairs;
-mod sequences;
 
 use std::collections::BTreeSet;
 use std::path::Path;

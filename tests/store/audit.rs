@@ -12,7 +12,7 @@ use payfleet_core::kinds::webhook::WebhookEvent;
 use payfleet_core::kinds::{NewOperation, OperationKind};
 use payfleet_core::provider::{CallOutcome, Progress, Provider, Report};
 use payfleet_core::{AccountId, JobId, OperationId, OutcomeClass, Timestamp};
-use payfleet_store::{AuditNews, Check, Compared, Finding, Next, Store, WebhookStatus};
+use payfleet_store::{AuditNews, Check, ComparedPage, Finding, Next, Store, WebhookStatus};
 use payfleet_tests::binaries::binary;
 use payfleet_tests::servers::database;
 use payfleet_tests::store::{audit, claim, claim_again, job, mint, open, payout};
@@ -426,13 +426,15 @@ async fn reconciliation(store: &Store) {
         from: Timestamp::from_unix_ms(0),
         to: Timestamp::from_unix_ms(1),
     };
-    let run = store.start_run(JobId::named("run", &[]), &reconcile).await.unwrap();
+    let mut run = store.open_run(JobId::named("run", &[]), &reconcile).await.unwrap();
     let found = Found {
         difference: Difference::MissingHere,
+        remedy: None,
         operation: None,
         provider_ref: Some("u9".to_owned()),
-        detail: "there: u9; here: nothing".to_owned(),
+        theirs: None,
+        ours: None,
     };
-    let compared = Compared { listed: 1, held: 0, differences: vec![found] };
-    store.finish_run(run, &reconcile, &compared).await.unwrap();
+    let page = ComparedPage { listed: vec![None], found: vec![found], ..ComparedPage::default() };
+    assert!(store.save_page(&mut run, &page, None).await.unwrap());
 }

@@ -8,5 +8,6 @@ mod distributions;
 mod feed;
 mod ledger;
 mod notifications;
+mod reconciliation;
 mod shares;
 mod webhook_batches;

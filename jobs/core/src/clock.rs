@@ -30,6 +30,12 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
+    /// The second it lies in: for comparing with times that have no more precision.
+    #[must_use]
+    pub const fn whole_second(self) -> Self {
+        Self(self.unix_s().saturating_mul(1000))
+    }
+
     /// This moment moved by `ms` milliseconds (negative: earlier), saturating.
     #[must_use]
     pub const fn plus_ms(self, ms: i64) -> Self {

@@ -1,13 +1,13 @@
 //! Calling a provider: one effect under its key, a look-up, a poll, a listing. Which providers there
 //! are is in `registry`; how each speaks is in its folder.
 
-use payfleet_core::kinds::reconcile::Listed;
 use payfleet_core::provider::{Action, CallOutcome, DoubtPolicy, Effect, Finding, Report};
 use payfleet_core::{OutcomeClass, ProviderKey, Timestamp};
 
 pub use crate::egress::ConfigError;
 pub use crate::failure::ProviderError;
 use crate::gate::{Call, Door};
+use crate::listing::Listing;
 use crate::published::Service;
 use crate::{heleket, stripe, tatum, trovotech};
 
@@ -113,18 +113,38 @@ impl Client {
         }
     }
 
-    /// Everything the provider has of `from` (inclusive) to `to` (exclusive), all pages.
+    /// Reads what the provider has of `from` (inclusive) to `to` (exclusive), page by page: our own record,
+    /// or what is ours in that of a connected `account`. `after` is the place that an earlier listing has
+    /// come to.
+    #[must_use]
+    pub fn listing<'a>(
+        &'a self,
+        window: (Timestamp, Timestamp),
+        account: Option<&'a str>,
+        after: Option<String>,
+    ) -> Listing<'a> {
+        Listing::new(self, window, account, after)
+    }
+
+    /// Whether the provider knows each of `effects` by its id there. Only its own word that it does not
+    /// counts as a no.
     ///
     /// # Errors
-    /// [`ProviderError`] where any page is missing: a part is never taken for the whole.
-    pub async fn list(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Listed>, ProviderError> {
-        match self {
-            Self::Heleket(client) => client.list(from, to).await,
-            Self::TrovoTech(client) => client.list(from, to).await,
-            Self::Stripe(client) => client.list(from, to).await,
-            // It lists no effects of ours.
-            Self::Tatum(_) => Ok(Vec::new()),
+    /// [`ProviderError`] where it did not say.
+    pub async fn knows(&self, effects: &[(Effect, String)]) -> Result<Vec<bool>, ProviderError> {
+        if let Self::TrovoTech(client) = self {
+            let ids: Vec<&str> = effects.iter().map(|(_, id)| id.as_str()).collect();
+            return if ids.is_empty() { Ok(Vec::new()) } else { client.known(&ids).await };
         }
+        let mut known = Vec::with_capacity(effects.len());
+        for (effect, id) in effects {
+            known.push(match self.poll(effect, id, None).await {
+                Ok(_) => true,
+                Err(error) if error.denies() => false,
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(known)
     }
 
     /// Our reference as the provider is given it.
@@ -155,7 +175,9 @@ mod tests {
             is_send(&client.call(effect, key));
             is_send(&client.look_up(effect, key, Timestamp::from_unix_ms(0)));
             is_send(&client.poll(effect, "", None));
-            is_send(&client.list(Timestamp::from_unix_ms(0), Timestamp::from_unix_ms(1)));
+            let at = Timestamp::from_unix_ms;
+            is_send(&client.listing((at(0), at(1)), None, None).next_page());
+            is_send(&client.knows(&[]));
         }
         // Compiling is the test.
         let _ = check;

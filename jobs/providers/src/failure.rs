@@ -92,6 +92,15 @@ impl ProviderError {
         self.http_status
     }
 
+    /// Whether it is a whole answer to a question that says no: about something that was asked for by its
+    /// id, that it is not there.
+    #[must_use]
+    pub fn denies(&self) -> bool {
+        let is_answer = matches!(self.http_status, Some(200..300 | 400 | 404 | 422));
+        is_answer
+            && !matches!(self.code.as_str(), "unexpected_answer" | "not_json" | "too_large" | UNAUTHORIZED)
+    }
+
     /// The provider's id of the request, if it gave one.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {

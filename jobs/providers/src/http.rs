@@ -1,7 +1,8 @@
 //! The one place that builds HTTP clients and judges what HTTP alone can tell.
 //!
-//! No redirect is followed, every call has a timeout, no answer is read past 1 MiB, nothing is
-//! retried here, and every request leaves by [`Departure`], through the gate.
+//! No redirect is followed, every call has a timeout, no answer is read past 1 MiB (of a list that comes
+//! whole no entry past 64 KiB), nothing is retried here, and every request leaves by [`Departure`],
+//! through the gate.
 //! What comes out is a JSON answer of status 2xx or a documented 4xx, or a classified error.
 
 use std::num::NonZeroU32;
@@ -17,12 +18,15 @@ use url::Url;
 
 use crate::departure::Departure;
 use crate::egress::{ConfigError, PublicOnly, base_url};
+use crate::elements::Elements;
 use crate::failure::{Call, ProviderError};
 use crate::gate::Gate;
 use crate::published::Service;
 
 /// No answer is read further than this.
 const LARGEST_BODY: usize = 1024 * 1024;
+/// A list that takes longer is none.
+const LONGEST_LIST: Duration = Duration::from_hours(1);
 /// A connection that takes longer is none. Nothing has been sent by then.
 const LONGEST_CONNECT: Duration = Duration::from_secs(5);
 
@@ -103,6 +107,7 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .timeout(settings.timeout)
+            .read_timeout(settings.timeout)
             .connect_timeout(LONGEST_CONNECT.min(settings.timeout / 2))
             // A connection that the other side closes while it lies idle makes a call that never
             // arrived look like one that may have. A handshake is cheaper than a doubt.
@@ -157,6 +162,21 @@ impl Http {
         }
         let response = self.departure.send(call, &request.method, request.path, builder).await?;
         judge(call, response).await
+    }
+
+    /// Sends `request`, which asks for a list, once, and hands its entries over as they come.
+    pub(crate) async fn elements(&self, request: Request<'_>) -> Result<Elements, ProviderError> {
+        let url = self.url(&request)?;
+        let builder = self.client.request(request.method.clone(), url).headers(request.headers);
+        // Its length is the other side's; what may not last is a silence.
+        let builder = builder.timeout(LONGEST_LIST);
+        let response = self.departure.send(Call::Read, &request.method, request.path, builder).await?;
+        if !response.status().is_success() || !is_json(response.headers()) {
+            let answer = judge(Call::Read, response).await?;
+            let code = format!("http_{}", answer.status);
+            return Err(answer.explain(ProviderError::refused(code, "the list was refused")));
+        }
+        Ok(Elements::of(response))
     }
 
     fn below_base(&self, path: &[&str]) -> Result<Url, ProviderError> {

@@ -19,6 +19,8 @@ mod departure;
 #[cfg(feature = "client")]
 mod egress;
 #[cfg(feature = "client")]
+mod elements;
+#[cfg(feature = "client")]
 mod failure;
 #[cfg(feature = "client")]
 pub mod gate;
@@ -26,6 +28,8 @@ pub mod heleket;
 #[cfg(feature = "client")]
 mod http;
 mod json;
+#[cfg(feature = "client")]
+mod listing;
 #[cfg(feature = "client")]
 pub mod published;
 #[cfg(feature = "client")]
@@ -40,5 +44,7 @@ pub mod webhook;
 
 #[cfg(feature = "client")]
 pub use client::{Client, ConfigError, ProviderError, Reply};
+#[cfg(feature = "client")]
+pub use listing::Listing;
 #[cfg(feature = "client")]
 pub use registry::{Clients, Configs};

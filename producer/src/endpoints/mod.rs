@@ -13,6 +13,7 @@ mod payment_changes;
 mod payment_methods;
 mod payments;
 mod payouts;
+mod reconcile;
 mod reconciliations;
 mod refunds;
 mod statistics;
@@ -66,6 +67,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(operations::export))
         .routes(routes!(operations::show))
         .routes(routes!(statistics::show))
+        .routes(routes!(reconcile::create))
         .routes(routes!(reconciliations::list))
         .routes(routes!(reconciliations::show))
         .routes(routes!(events::list))

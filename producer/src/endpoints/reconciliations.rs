@@ -9,10 +9,12 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use payfleet_core::kinds::reconcile;
 use payfleet_core::provider::Provider;
-use payfleet_core::{TenantId, Timestamp};
-use payfleet_store::{DifferenceSum, Discrepancy, Run};
+use payfleet_core::{JobId, TenantId, Timestamp};
+use payfleet_store::{DifferenceSum, Discrepancy, Run, RunTotal};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::auth::Caller;
@@ -29,8 +31,22 @@ const LARGEST_PAGE: u16 = 200;
 /// How many differences a report lists; the CSV has them all.
 const REPORTED: i64 = 100;
 const EXPORTED_AT_ONCE: i64 = 500;
-const COLUMNS: [&str; 7] =
-    ["run_id", "discrepancy_id", "difference", "operation_id", "provider_ref", "detail", "resolved_at"];
+const COLUMNS: [&str; 14] = [
+    "run_id",
+    "discrepancy_id",
+    "difference",
+    "remedy",
+    "operation_id",
+    "provider_ref",
+    "their_state",
+    "their_amount",
+    "their_asset",
+    "our_state",
+    "our_amount",
+    "our_asset",
+    "detail",
+    "resolved_at",
+];
 
 /// Which runs.
 #[derive(utoipa::IntoParams)]
@@ -39,6 +55,9 @@ struct Selection {
     /// Only of this provider.
     #[param(schema_with = schemas::provider, required = false)]
     provider: Option<Provider>,
+    /// Only the run of this job.
+    #[param(schema_with = schemas::id, required = false)]
+    job_id: Option<JobId>,
     /// How many at most.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: u16,
@@ -52,6 +71,11 @@ struct Selection {
 pub(crate) struct Reconciliation {
     /// Its number.
     id: i64,
+    /// The job that carries it out.
+    #[schema(schema_with = schemas::id)]
+    job_id: JobId,
+    /// `running`, `finished`, or `failed`: it could not be carried out, and says why.
+    state: &'static str,
     #[schema(schema_with = schemas::provider)]
     provider: String,
     /// Our account at the provider.
@@ -65,9 +89,11 @@ pub(crate) struct Reconciliation {
     started_at: String,
     /// Null while it runs.
     finished_at: Option<String>,
-    /// Entries in the provider's record.
+    /// Why it could not be carried out; null where it could.
+    failure: Option<String>,
+    /// Entries in the provider's record, as far as it has been read.
     listed: Option<i32>,
-    /// Operations of ours in the window.
+    /// Operations of ours in the window, likewise; at Tatum deposits.
     held: Option<i32>,
     /// How many differences; 0 says that it found nothing.
     differences: Option<i32>,
@@ -86,10 +112,24 @@ pub(crate) struct ReconciliationPage {
 pub(crate) struct Report {
     #[serde(flatten)]
     run: Reconciliation,
+    /// What each record of the window comes to, by asset.
+    totals: Vec<Total>,
     /// Counts, and sums of our operations, by difference and asset.
     sums: Vec<Sum>,
     /// The first 100 differences; the CSV has them all.
     discrepancies: Vec<Found>,
+}
+
+/// What one of the two records comes to in one asset.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Total {
+    /// `theirs` or `ours`.
+    side: String,
+    #[schema(schema_with = schemas::asset)]
+    asset: String,
+    /// Entries with an amount in it.
+    count: i64,
+    amount: String,
 }
 
 /// Differences of one kind among operations of one asset.
@@ -117,8 +157,29 @@ pub(crate) struct Found {
     provider_ref: Option<String>,
     /// Both records in words.
     detail: String,
-    /// When a person resolved it.
+    /// What the run did about it: `applied`, `asked`, `adopted` or `woken`; null: it is for a person.
+    remedy: Option<String>,
+    /// The provider's record; null where it has none.
+    theirs: Option<Side>,
+    /// Ours; null where we have none.
+    ours: Option<Side>,
+    /// When the run remedied it, or a person resolved it.
     resolved_at: Option<String>,
+}
+
+/// What one of the two records says.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Side {
+    /// The provider's id there, our reference here.
+    reference: String,
+    /// In the words of whose record it is.
+    state: String,
+    /// A decimal string.
+    amount: Option<String>,
+    #[schema(schema_with = schemas::asset_or_null)]
+    asset: Option<String>,
+    /// What else there is to say.
+    note: Option<String>,
 }
 
 /// Lists reconciliation runs, newest first
@@ -130,6 +191,7 @@ pub(crate) async fn list(
     mut parameters: Parameters,
 ) -> Result<Response, Problem> {
     let provider = parameters.parsed("provider");
+    let job_id = parameters.parsed("job_id");
     let limit = parameters.whole("limit", LARGEST_PAGE).unwrap_or(PAGE);
     let cursor = parameters.text("cursor").and_then(|text| {
         let number = text.parse().ok().filter(|number: &i64| *number > 0);
@@ -139,11 +201,11 @@ pub(crate) async fn list(
         number
     });
     parameters.finish()?;
-    let asked = Selection { provider, limit, cursor };
+    let asked = Selection { provider, job_id, limit, cursor };
     let mut runs = Vec::new();
     if may_see(&caller) {
         let most = i64::from(asked.limit).saturating_add(1);
-        runs = listed(state.store().runs_before(asked.provider, asked.cursor, most)).await?;
+        runs = listed(state.store().runs_before(asked.provider, asked.job_id, asked.cursor, most)).await?;
     }
     let more = runs.len() > usize::from(asked.limit);
     runs.truncate(asked.limit.into());
@@ -176,10 +238,12 @@ pub(crate) async fn show(
         let name = format!("reconciliation-{id}");
         return Ok(export::file(&name, first, move |after| following(state.clone(), id, after)));
     }
+    let totals = listed(state.store().run_totals(id)).await?;
     let sums = listed(state.store().run_sums(id)).await?;
     let found = listed(state.store().run_differences(id, 0, REPORTED)).await?;
     let report = Report {
         run: run.into(),
+        totals: totals.into_iter().map(Total::from).collect(),
         sums: sums.into_iter().map(Sum::from).collect(),
         discrepancies: found.into_iter().map(Found::from).collect(),
     };
@@ -203,12 +267,20 @@ async fn lines(state: &AppState, run: i64, after: i64, mut lines: Lines) -> Resu
     let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == EXPORTED_AT_ONCE);
     let next = rows.last().filter(|_| is_full).map(|row| row.id);
     for found in rows.into_iter().map(Found::from) {
+        let (theirs, ours) = (found.theirs.as_ref(), found.ours.as_ref());
         lines.line(&[
             Cell::Ours(run.to_string()),
             Cell::Ours(found.id.to_string()),
             Cell::Ours(found.difference),
+            Cell::Ours(found.remedy.unwrap_or_default()),
             Cell::Ours(found.operation_id.unwrap_or_default()),
             Cell::Text(found.provider_ref.as_deref()),
+            Cell::Text(theirs.map(|side| side.state.as_str())),
+            Cell::Ours(theirs.and_then(|side| side.amount.clone()).unwrap_or_default()),
+            Cell::Ours(theirs.and_then(|side| side.asset.clone()).unwrap_or_default()),
+            Cell::Text(ours.map(|side| side.state.as_str())),
+            Cell::Ours(ours.and_then(|side| side.amount.clone()).unwrap_or_default()),
+            Cell::Ours(ours.and_then(|side| side.asset.clone()).unwrap_or_default()),
             Cell::Text(Some(&found.detail)),
             Cell::Ours(found.resolved_at.unwrap_or_default()),
         ])?;
@@ -218,18 +290,33 @@ async fn lines(state: &AppState, run: i64, after: i64, mut lines: Lines) -> Resu
 
 impl From<Run> for Reconciliation {
     fn from(run: Run) -> Self {
+        let state = match (run.finished_at, &run.failure) {
+            (None, _) => "running",
+            (Some(_), Some(_)) => "failed",
+            (Some(_), None) => "finished",
+        };
         Self {
             id: run.id,
+            job_id: run.job,
+            state,
             provider: run.provider,
             account: run.account,
             window_start: rfc3339(run.window_start),
             window_end: rfc3339(run.window_end),
             started_at: rfc3339(run.started_at),
             finished_at: run.finished_at.map(rfc3339),
+            failure: run.failure,
             listed: run.listed,
             held: run.held,
             differences: run.differences,
         }
+    }
+}
+
+impl From<RunTotal> for Total {
+    fn from(total: RunTotal) -> Self {
+        let RunTotal { side, asset, count, amount } = total;
+        Self { side, asset, count, amount }
     }
 }
 
@@ -248,7 +335,17 @@ impl From<Discrepancy> for Found {
             operation_id: found.operation_id.map(|id| id.to_string()),
             provider_ref: found.provider_ref,
             detail: found.detail,
+            remedy: found.remedy,
+            theirs: side(found.theirs),
+            ours: side(found.ours),
             resolved_at: found.resolved_at.map(|at| rfc3339(Timestamp::from(at))),
         }
     }
+}
+
+fn side(kept: Option<Value>) -> Option<Side> {
+    let reconcile::Side { reference, state, money, note } = serde_json::from_value(kept?).ok()?;
+    let amount = money.map(|money| money.amount().to_string());
+    let asset = money.map(|money| money.asset().code().to_owned());
+    Some(Side { reference, state, amount, asset, note })
 }

@@ -8,7 +8,7 @@
 mod conversation;
 mod link;
 mod plan;
-pub(crate) mod resp;
+mod resp;
 #[cfg(test)]
 mod tests;
 

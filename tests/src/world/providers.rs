@@ -32,7 +32,7 @@ pub struct Providers {
     pub trovotech: Sandbox,
     /// Stripe.
     pub stripe: Sandbox,
-    /// What time it is at Stripe.
+    /// What time it is at Stripe, and at Heleket.
     pub stripe_clock: Arc<Ahead>,
     /// Tatum.
     pub tatum: Sandbox,
@@ -84,11 +84,16 @@ pub(super) fn secrets() -> Secrets {
 }
 
 impl Providers {
-    pub(super) async fn start(stripe_settles_after: Duration) -> Self {
+    pub(super) async fn start(stripe_settles_after: Duration, heleket_settles_after: Duration) -> Self {
         let dir = tempfile::tempdir().expect("a folder for the sandboxes");
-        let heleket = sandbox::start_heleket(options(dir.path(), "heleket")).await.expect("heleket");
-        let trovotech = sandbox::start_trovotech(options(dir.path(), "trovotech")).await.expect("trovotech");
         let stripe_clock = Arc::new(Ahead::default());
+        let heleket = Options {
+            settle_after: heleket_settles_after,
+            clock: Arc::clone(&stripe_clock) as Arc<dyn Clock>,
+            ..options(dir.path(), "heleket")
+        };
+        let heleket = sandbox::start_heleket(heleket).await.expect("heleket");
+        let trovotech = sandbox::start_trovotech(options(dir.path(), "trovotech")).await.expect("trovotech");
         let stripe = Options {
             connect_secret: Some(CONNECT_SECRET.into()),
             settle_after: stripe_settles_after,
@@ -192,7 +197,6 @@ impl Providers {
             ("TROVOTECH_LIMITS", ENOUGH.to_owned()),
             ("BANTU_LIMITS", ENOUGH.to_owned()),
             ("STRIPE_LIMITS", ENOUGH.to_owned()),
-            ("TATUM_LIMITS", ENOUGH.to_owned()),
         ]
     }
 
@@ -244,6 +248,23 @@ impl Providers {
     /// Sends webhooks so from now on: `copies`, `hold`, `reversed`.
     pub async fn deliver_so(&self, sandbox: &Sandbox, manner: Value) {
         self.post(sandbox, "/_webhooks", manner).await;
+    }
+
+    /// Has a sandbox show no more what is called `id`, though it happened.
+    pub async fn forget(&self, sandbox: &Sandbox, id: &str) {
+        self.post(sandbox, "/_forget", json!({ "id": id })).await;
+    }
+
+    /// Makes `count` records up at a sandbox, evenly over a span of time, which nobody is told of.
+    pub async fn fill(&self, sandbox: &Sandbox, count: u32, span: (Timestamp, Timestamp), about: &str) {
+        let (from, to) = (span.0.unix_ms(), span.1.unix_ms());
+        let filling = json!({ "count": count, "from_ms": from, "to_ms": to, "about": about });
+        self.post(sandbox, "/_fill", filling).await;
+    }
+
+    /// How often each path of a sandbox was called.
+    pub async fn calls_of(&self, sandbox: &Sandbox, path: &str) -> u64 {
+        self.get(sandbox, "/_calls").await["calls"][path].as_u64().unwrap_or(0)
     }
 
     /// Visits a page of a sandbox, as a person would, and says where it sends them.

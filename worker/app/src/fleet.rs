@@ -168,8 +168,7 @@ fn configured(config: &Config) -> Vec<Provider> {
         heleket.as_ref().map(|_| Provider::Heleket),
         trovotech.as_ref().map(|_| Provider::TrovoTech),
         stripe.as_ref().map(|_| Provider::Stripe),
-        // It lists no effects of ours.
-        tatum.as_ref().and(None),
+        tatum.as_ref().map(|_| Provider::Tatum),
     ]
     .into_iter()
     .flatten()

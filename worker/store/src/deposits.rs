@@ -258,7 +258,7 @@ async fn allot(connection: &mut PgConnection, allotment: &Allotment<'_>) -> Resu
     Ok(address)
 }
 
-fn money(operation: &OperationId, amount: Decimal, asset: &str) -> Result<Money, StoreError> {
+pub(crate) fn money(operation: &OperationId, amount: Decimal, asset: &str) -> Result<Money, StoreError> {
     let corrupt = |why: String| StoreError::Corrupt {
         table: "deposits",
         column: "amount",

@@ -26,7 +26,6 @@ mod reads;
 mod rebuild;
 mod receivers;
 mod reconciliation;
-mod reconciliation_reads;
 mod record;
 mod rescue;
 mod transaction;
@@ -51,8 +50,10 @@ pub use pool::{Store, check_database_url};
 pub use reads::{OperationCount, OperationView, WebhookCount};
 pub use rebuild::{Page, Place, RunningRun, Unfinished, UnhandledWebhook};
 pub use receivers::ReceiverView;
-pub use reconciliation::{Compared, RunSummary};
-pub use reconciliation_reads::{DifferenceSum, Discrepancy, Run};
+pub use reconciliation::{
+    ComparedPage, DepositName, DepositPage, DepositPlace, DifferenceSum, Discrepancy, HeldPage, HeldPlace,
+    KnownDeposit, OpenRun, Run, RunSummary, RunTotal, Step, StuckPage, StuckPlace, Unmoved,
+};
 pub use record::{Attempt, Next, Purpose};
 pub use rescue::Overdue;
 pub use transitions::FeedPage;

@@ -14,6 +14,9 @@ use crate::kinds::lifecycle::State;
 use crate::ledger::Movement;
 use crate::provider::{Action, Provider, Report};
 
+/// Longer than anything takes that has no bank in it.
+pub(crate) const DAY_MS: u64 = 24 * 3_600_000;
+
 /// One kind's request.
 pub trait Asked {
     /// Its kind.
@@ -102,6 +105,11 @@ pub trait Asked {
         false
     }
 
+    /// For how long it may stay as it is before somebody should look, in milliseconds; `None`: for ever.
+    fn patience_ms(&self) -> Option<u64> {
+        (!self.is_awaited()).then_some(DAY_MS)
+    }
+
     /// Whether it is in the lists that reconciliation reads.
     fn is_listed(&self) -> bool {
         false
@@ -129,9 +137,6 @@ pub struct Standing {
     pub tenant: TenantId,
     /// Where it is.
     pub state: State,
-    /// The provider's id of it, once the provider has given one. It outlives a state that does not hold
-    /// it: what failed, or was given up, is still known there.
-    pub provider_ref: Option<String>,
 }
 
 /// Something of which there is only so much, set aside for one operation.

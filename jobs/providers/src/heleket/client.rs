@@ -30,6 +30,7 @@ use crate::failure::Call;
 use crate::gate::Gate;
 use crate::http::{Answer, Http, Request, Settings, sensitive};
 use crate::json::Object;
+use crate::listing::ListedPage;
 use crate::published::Service;
 
 /// How many characters of our key are the `order_id`: the least of the lengths its documents allow.
@@ -39,8 +40,6 @@ const WINDOW_MS: i64 = 24 * 3_600_000;
 /// Its times are at +03:00 and its filters carry no zone. Whether they are read as UTC or as +03:00,
 /// this much more at the end covers the window; what lies outside is dropped by its own time.
 const ZONE_SLACK_MS: i64 = 3 * 3_600_000 + 1_000;
-/// The most pages of 15 that one listing reads.
-const MOST_PAGES: usize = 2_000;
 
 /// How to reach Heleket.
 #[derive(Clone, Debug)]
@@ -195,26 +194,20 @@ impl Client {
         self.info(&PayoutInfo::Uuid(provider_ref), None).await
     }
 
-    pub(crate) async fn list(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Listed>, ProviderError> {
+    /// One page of the payouts that were made from `from` (inclusive) to `to` (exclusive), newest first;
+    /// `after` is what the page before named as the next.
+    pub(crate) async fn list_page(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        after: Option<&str>,
+    ) -> Result<ListedPage, ProviderError> {
         let date_to = filter_date(to.plus_ms(ZONE_SLACK_MS));
         let body = PayoutList { date_from: filter_date(from), date_to };
-        let mut listed = Vec::new();
-        let mut cursor: Option<String> = None;
-        for _ in 0..MOST_PAGES {
-            let query = cursor.as_deref().map(|cursor| ("cursor", cursor));
-            let answer =
-                self.post(Call::Read, &self.payout_key, &["v1", "payout", "list"], query, &body).await?;
-            let result = answer::result(Call::Read, &answer)?;
-            let page = page(&result, from, to);
-            let (entries, next) = page.ok_or_else(|| answer.explain(unexpected_payout(Call::Read)))?;
-            listed.extend(entries);
-            match next {
-                None => return Ok(listed),
-                next if next == cursor => break,
-                next => cursor = next,
-            }
-        }
-        Err(ProviderError::unexpected(Call::Read, "the listing does not end; ask for a shorter window"))
+        let query = after.map(|cursor| ("cursor", cursor));
+        let answer = self.post(Call::Read, &self.payout_key, &["v1", "payout", "list"], query, &body).await?;
+        let result = answer::result(Call::Read, &answer)?;
+        page(&result, from, to).ok_or_else(|| answer.explain(unexpected_payout(Call::Read)))
     }
 
     async fn info(&self, of: &PayoutInfo<'_>, order_id: Option<&str>) -> Result<Report, ProviderError> {
@@ -291,18 +284,21 @@ fn payout_of(call: Call, answer: &Answer, order_id: Option<&str>) -> Result<Repo
 }
 
 /// The entries of a page that lie in the window, and the cursor of the next page.
-fn page(result: &Object<'_>, from: Timestamp, to: Timestamp) -> Option<(Vec<Listed>, Option<String>)> {
+fn page(result: &Object<'_>, from: Timestamp, to: Timestamp) -> Option<ListedPage> {
     // Its times are whole seconds.
-    let from = Timestamp::from_unix_ms(from.unix_s().saturating_mul(1000));
-    let mut listed = Vec::new();
+    let (from, to) = (from.whole_second(), to.whole_second());
+    let mut entries = Vec::new();
     for item in result.objects("items")? {
         // An entry without a readable time is kept: better compared once too often than missed.
         let created = item.text("created_at").and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok());
-        if created.is_none_or(|at| (from..to).contains(&Timestamp::from(at))) {
-            listed.push(Listed { our_reference: item.filled("order_id"), report: mapping::report(&item)? });
+        let at = created.map(Timestamp::from);
+        if at.is_none_or(|at| (from..to).contains(&at)) {
+            let our_reference = item.filled("order_id");
+            entries.push(Listed { our_reference, at, report: mapping::report(&item)? });
         }
     }
-    Some((listed, result.object("paginate").and_then(|paginate| paginate.filled("nextCursor"))))
+    let next = result.object("paginate").and_then(|paginate| paginate.filled("nextCursor"));
+    Some(ListedPage { entries, next })
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@
 //! |---|---|
 //! | `GET /_effects?at_least=N` | what really happened, once there are N: `{"effects":[{reference, kind, amount, asset, destination, at, id, status}]}` |
 //! | `POST /_faults`, `GET /_faults` | plans faults: `[{"path":"/v1/payout","times":1,"fault":"reset_before"}]`; the plans, each with how often it `fired` |
-//! | `GET /_held?at_least=N` | the paths of the calls that are held, once there are N |
-//! | `POST /_release` | lets them go |
+//! | `GET /_held?at_least=N`, `POST /_release` | the paths of the calls that are held, once there are N; lets them go |
 //! | `GET /_calls`, `GET /_pace` | how often each path was called; the most calls in any one second: `{"most_in_a_second":{"all":9,"POST /v1/payout":4}}` |
 //! | `POST /_emit` | sends a webhook of this provider with the given payload, rightly signed |
 //! | `GET /_deliveries` | `{"pending":0,"delivered":3,"given_up":0}` |
+//! | `POST /_forget`, `POST /_fill` | `{"id":".."}` is not listed or found any more; `{"count":100000,"from_ms":..,"to_ms":..,"about":".."}` makes as many records up, which nobody is told of |
 //! | `POST /_webhooks` | `{"copies":2,"hold":true}` sends each twice and keeps them all back; `{"hold":false,"reversed":true}` lets them go, the last first |
 
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use super::faults::{Faults, Plan};
 use super::outbox::{Manner, Notice, Outbox};
 use super::pace::Pace;
-use super::{Actor, TICK};
+use super::{Actor, Filling, TICK};
 
 #[derive(Clone)]
 struct Control {
@@ -49,6 +49,8 @@ pub(super) fn routes(
         .route("/_emit", post(emit))
         .route("/_deliveries", get(deliveries))
         .route("/_webhooks", post(webhooks))
+        .route("/_forget", post(forget))
+        .route("/_fill", post(fill))
         .with_state(Control { actor, outbox, faults, pace })
 }
 
@@ -101,6 +103,19 @@ async fn emit(State(control): State<Control>, asked: String) -> StatusCode {
     let payload = control.actor.payload(asked);
     control.outbox.take(&control.actor, &Notice { id: String::new(), url: None, payload });
     StatusCode::ACCEPTED
+}
+
+#[derive(Deserialize)]
+struct Forgotten {
+    id: String,
+}
+
+async fn forget(State(control): State<Control>, Json(Forgotten { id }): Json<Forgotten>) -> StatusCode {
+    if control.actor.forget(&id) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
+}
+
+async fn fill(State(control): State<Control>, Json(filling): Json<Filling>) -> StatusCode {
+    if control.actor.fill(&filling) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
 }
 
 async fn deliveries(State(control): State<Control>) -> Json<Value> {

@@ -27,7 +27,8 @@ pub(crate) use journal::Journal;
 pub(crate) use outbox::{Notice, Signed};
 use payfleet_core::{Clock, Timestamp};
 use secrecy::SecretString;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -113,6 +114,33 @@ pub(crate) struct Happened {
     pub(crate) status: String,
 }
 
+/// Records that are made up: this many, evenly over a span of time.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Filling {
+    pub(crate) count: u32,
+    from_ms: i64,
+    to_ms: i64,
+    /// What all are about, where a record is about something.
+    #[serde(default)]
+    pub(crate) about: String,
+}
+
+impl Filling {
+    /// The number of each, and when it was made.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (u32, Timestamp)> {
+        let span = self.to_ms.saturating_sub(self.from_ms);
+        (0..self.count).map(move |number| {
+            let part = span.saturating_mul(i64::from(number)).div_euclid(i64::from(self.count.max(1)));
+            (number, Timestamp::from_unix_ms(self.from_ms.saturating_add(part)))
+        })
+    }
+
+    /// The reference that the caller of record `number` would have given: 64 hex digits.
+    pub(crate) fn reference(number: u32) -> String {
+        hex::encode(Sha256::digest(format!("filled {number}")))
+    }
+}
+
 /// What makes a provider's sandbox that provider's.
 pub(crate) trait Actor: Send + Sync + 'static {
     /// Its API.
@@ -141,6 +169,16 @@ pub(crate) trait Actor: Send + Sync + 'static {
     /// Completes what a test asked to have sent into a payload of this provider.
     fn payload(&self, asked: String) -> String {
         asked
+    }
+
+    /// Shows nobody any more what is called `id`, though it happened. Whether there was such a thing.
+    fn forget(&self, _id: &str) -> bool {
+        false
+    }
+
+    /// Makes records up, and tells nobody of them. Whether it can.
+    fn fill(&self, _filling: &Filling) -> bool {
+        false
     }
 
     /// What has come about since the last call and must be told.

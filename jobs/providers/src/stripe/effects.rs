@@ -12,7 +12,6 @@ use payfleet_core::kinds::collect::{
     RefundReason as WhyRefund,
 };
 use payfleet_core::kinds::payout::{Destination, Payout, Speed};
-use payfleet_core::kinds::reconcile::Listed;
 use payfleet_core::kinds::transfer::Transfer;
 use payfleet_core::kinds::{Asked, Request};
 use payfleet_core::provider::{Action, DoubtPolicy, Effect, Finding, Progress, Report};
@@ -314,21 +313,6 @@ impl Client {
         }
     }
 
-    /// Payments, refunds and transfers of our own account that were made in the window. What connected
-    /// accounts have paid out is theirs to list.
-    pub(crate) async fn list(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Listed>, ProviderError> {
-        let created = Created { from: Some(from), to: Some(to) };
-        let filter = ListFilter { created, limit: Some(100), ..ListFilter::default() };
-        let platform = self.platform();
-        let mut listed: Vec<Listed> = Vec::new();
-        listed.extend(
-            platform.all_payment_intents(&filter).await?.iter().map(|p| entry(&p.metadata, p.into())),
-        );
-        listed.extend(platform.all_refunds(&filter).await?.iter().map(|r| entry(&r.metadata, r.into())));
-        listed.extend(platform.all_transfers(&filter).await?.iter().map(|t| entry(&t.metadata, t.into())));
-        Ok(listed)
-    }
-
     /// Asks how far what `effect` made has come.
     pub(crate) async fn poll(&self, effect: &Effect, provider_ref: &str) -> Result<Report, ProviderError> {
         let report = match &effect.asked {
@@ -357,10 +341,6 @@ impl Client {
 
 fn is_ours(metadata: &Metadata, key: &ProviderKey) -> bool {
     metadata.get(REFERENCE).is_some_and(|reference| reference == key.as_str())
-}
-
-fn entry(metadata: &Metadata, report: Report) -> Listed {
-    Listed { our_reference: metadata.get(REFERENCE).cloned(), report }
 }
 
 fn idempotency_key(key: &ProviderKey) -> Result<IdempotencyKey, ProviderError> {

@@ -11,6 +11,8 @@ mod effects;
 mod form;
 #[cfg(feature = "client")]
 mod limits;
+#[cfg(feature = "client")]
+mod listing;
 pub(crate) mod mapping;
 #[cfg(feature = "client")]
 mod objects;

@@ -1,8 +1,6 @@
 //! The webhooks that Tatum has sent or tried to send: what reconciliation reads after a time in which
 //! none could be taken. A free plan gives a webhook up after about three minutes.
 
-use std::collections::HashSet;
-
 use payfleet_core::Timestamp;
 
 use super::answer;
@@ -14,8 +12,6 @@ use crate::json::Object;
 
 /// Entries of one page, the most there can be.
 const PAGE: usize = 50;
-/// The most pages that one listing reads.
-const MOST_PAGES: usize = 2_000;
 
 /// One webhook as Tatum remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,36 +31,21 @@ pub struct ExecutedWebhook {
 }
 
 impl Client {
-    /// The webhooks of `from` (inclusive) to `to` (exclusive), newest first.
+    /// A page of the webhooks, newest first, behind the first `offset`; and whether it is the last. New ones
+    /// push old ones to later pages while they are read: some are seen twice, none is missed.
     ///
     /// # Errors
-    /// [`ProviderError`] where any page is missing: a part is never taken for the whole.
-    pub async fn executed_webhooks(
-        &self,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Vec<ExecutedWebhook>, ProviderError> {
-        // New ones push old ones to later pages while we read: some are seen twice, none is missed.
-        let (mut all, mut seen) = (Vec::new(), HashSet::new());
-        for page in 0..MOST_PAGES {
-            let (size, offset) = (PAGE.to_string(), page.saturating_mul(PAGE).to_string());
-            let query = [("pageSize", size.as_str()), ("offset", offset.as_str()), ("direction", "desc")];
-            let answer = self.get(&["v4", "subscription", "webhook"], &query).await?;
-            let unreadable = || answer::unexpected(Call::Read, &answer, "the answer is no list");
-            let objects: Vec<Object<'_>> = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
-            let mut is_last = objects.len() < PAGE;
-            for object in &objects {
-                let webhook = webhook(object).ok_or_else(unreadable)?;
-                is_last |= webhook.at < from;
-                if (from..to).contains(&webhook.at) && seen.insert(webhook.id.clone()) {
-                    all.push(webhook);
-                }
-            }
-            if is_last {
-                return Ok(all);
-            }
-        }
-        Err(ProviderError::unexpected(Call::Read, "the list does not end; ask for a shorter window"))
+    /// [`ProviderError`]; the page has not been read then.
+    pub async fn executed_page(&self, offset: u64) -> Result<(Vec<ExecutedWebhook>, bool), ProviderError> {
+        let (size, offset) = (PAGE.to_string(), offset.to_string());
+        let query = [("pageSize", size.as_str()), ("offset", offset.as_str()), ("direction", "desc")];
+        let answer = self.get(&["v4", "subscription", "webhook"], &query).await?;
+        let unreadable = || answer::unexpected(Call::Read, &answer, "the answer is no list");
+        let objects: Vec<Object<'_>> = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
+        let webhooks = objects.iter().map(|object| webhook(object).ok_or_else(unreadable));
+        let webhooks = webhooks.collect::<Result<Vec<_>, _>>()?;
+        let is_last = webhooks.len() < PAGE;
+        Ok((webhooks, is_last))
     }
 }
 

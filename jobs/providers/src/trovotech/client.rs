@@ -12,17 +12,14 @@ use std::time::Duration;
 use payfleet_core::kinds::Request as Asked;
 use payfleet_core::kinds::distribution::{Distribution, Splitter};
 use payfleet_core::kinds::mint::Share;
-use payfleet_core::kinds::reconcile::Listed;
 use payfleet_core::kinds::telemetry::Telemetry;
 use payfleet_core::kinds::wallet::Wallet;
 use payfleet_core::provider::{Action, CallOutcome, DoubtPolicy, Effect, Finding, Progress, Report};
-use payfleet_core::{OutcomeClass, ProviderKey, Timestamp};
+use payfleet_core::{OutcomeClass, ProviderKey};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::custody::Investor;
 use super::distribution::Revenue;
@@ -30,6 +27,7 @@ use super::wire::Mint;
 use super::{answer, ledger};
 use crate::capabilities::{Amounts, Capabilities, Doubt, Listing, Operation, Paging};
 use crate::client::{ConfigError, ProviderError, Reply, not_offered};
+use crate::elements::Elements;
 use crate::failure::Call;
 use crate::gate::Gate;
 use crate::http::{Answer, Http, Request, Settings, sensitive};
@@ -204,40 +202,15 @@ impl Client {
         if let Some(hash) = tx_hash {
             return ledger::poll(&self.expansion, provider_ref, hash).await;
         }
-        let answer = self.tokens().await?;
-        let tokens = answer::tokens(&answer)?;
-        let token = tokens.iter().filter_map(answer::listed).find(|token| token.provider_ref == provider_ref);
-        let token = token.ok_or_else(|| {
+        let token = self.find_token(provider_ref).await?.ok_or_else(|| {
             let what = "the provider does not list this token";
-            answer.explain(ProviderError::new(OutcomeClass::Retryable, "not_listed", what))
+            ProviderError::new(OutcomeClass::Retryable, "not_listed", what)
         })?;
         match &token.tx_hash {
             Some(hash) => ledger::poll(&self.expansion, provider_ref, hash).await,
             // It has no transaction yet: nothing is final, and nothing is wrong.
             None => Ok(token),
         }
-    }
-
-    pub(crate) async fn list(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Listed>, ProviderError> {
-        // Its times are whole seconds.
-        let from = Timestamp::from_unix_ms(from.unix_s().saturating_mul(1000));
-        let answer = self.tokens().await?;
-        let mut listed = Vec::new();
-        for token in answer::tokens(&answer)? {
-            let minted = token.text("mintedAt").and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok());
-            // One without a readable time is kept: better compared once too often than missed.
-            if minted.is_none_or(|at| (from..to).contains(&Timestamp::from(at))) {
-                let report = answer::listed(&token).ok_or_else(|| {
-                    answer.explain(ProviderError::unexpected(Call::Read, "a listed token has no id"))
-                })?;
-                listed.push(Listed { our_reference: None, report });
-            }
-        }
-        Ok(listed)
-    }
-
-    async fn tokens(&self) -> Result<Answer, ProviderError> {
-        self.get(&["tokens", "my"]).await
     }
 
     pub(super) fn issuer_id(&self) -> &str {
@@ -251,6 +224,12 @@ impl Client {
     pub(super) async fn get(&self, path: &[&str]) -> Result<Answer, ProviderError> {
         let request = Request { method: Method::GET, path, query: None, headers: self.headers(), body: None };
         self.http.send(Call::Read, request).await
+    }
+
+    /// A list that may be longer than any other answer, as it comes.
+    pub(super) async fn elements(&self, path: &[&str]) -> Result<Elements, ProviderError> {
+        let request = Request { method: Method::GET, path, query: None, headers: self.headers(), body: None };
+        self.http.elements(request).await
     }
 
     /// Sends `body` under the reference that `key` makes.

@@ -13,6 +13,8 @@ mod distribution;
 mod event;
 #[cfg(feature = "client")]
 mod ledger;
+#[cfg(feature = "client")]
+mod listing;
 #[cfg(feature = "sandbox")]
 pub(crate) mod sandbox;
 #[cfg(feature = "client")]
@@ -34,6 +36,8 @@ pub use distribution::{Distributed, Part, Revenue};
 pub use event::{Event, EventError, EventPart, read_event};
 #[cfg(feature = "client")]
 pub use ledger::{LedgerEntry, LedgerPage};
+#[cfg(feature = "client")]
+pub(crate) use listing::Tokens;
 #[cfg(feature = "client")]
 pub use telemetry::Synced;
 #[cfg(feature = "client")]

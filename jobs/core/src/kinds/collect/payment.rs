@@ -77,6 +77,11 @@ impl Asked for Payment {
         Some(Settled::moves(received, &settled.tenants("collected"), &to))
     }
 
+    /// A payer may take their time.
+    fn patience_ms(&self) -> Option<u64> {
+        None
+    }
+
     fn is_listed(&self) -> bool {
         true
     }

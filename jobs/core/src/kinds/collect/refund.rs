@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::Money;
 use crate::ids::OperationId;
 use crate::kinds::OperationKind;
-use crate::kinds::asked::{Asked, Reservation, Settled, Standing, Subject, other_money};
+use crate::kinds::asked::{Asked, DAY_MS, Reservation, Settled, Standing, Subject, other_money};
 use crate::ledger::Movement;
 use crate::provider::{Action, Provider, Report};
 
@@ -92,6 +92,11 @@ impl Asked for Refund {
     /// A refund that succeeded can still fail: the card is closed, and the money comes back.
     fn may_return(&self) -> bool {
         true
+    }
+
+    /// Banks take up to ten business days.
+    fn patience_ms(&self) -> Option<u64> {
+        DAY_MS.checked_mul(15)
     }
 
     fn is_listed(&self) -> bool {

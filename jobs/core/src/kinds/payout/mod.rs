@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::asked::{Asked, Settled, Subject, other_money};
+use super::asked::{Asked, DAY_MS, Settled, Subject, other_money};
 use crate::address::Network;
 use crate::ids::OperationId;
 use crate::kinds::OperationKind;
@@ -134,8 +134,14 @@ impl Asked for Payout {
         matches!(self.to, Destination::Bank { .. })
     }
 
+    /// A first payout to a bank takes up to two weeks.
+    fn patience_ms(&self) -> Option<u64> {
+        let days = if matches!(self.to, Destination::Bank { .. }) { 15 } else { 1 };
+        DAY_MS.checked_mul(days)
+    }
+
     fn is_listed(&self) -> bool {
-        matches!(self.to, Destination::Crypto { .. })
+        true
     }
 
     fn shown(&self) -> BTreeMap<&'static str, Value> {

@@ -17,7 +17,7 @@ use time::macros::{format_description, offset};
 use time::{OffsetDateTime, PrimitiveDateTime};
 use uuid::Uuid;
 
-use crate::sandbox::{Fault, Happened, Journal, Notice};
+use crate::sandbox::{Fault, Filling, Happened, Journal, Notice};
 
 /// What it takes for any payout, on top.
 pub(super) const COMMISSION: &str = "0.30000000";
@@ -83,6 +83,8 @@ pub(super) struct Book {
     open: Vec<usize>,
     /// Notices that were handed over for delivery, or delivered before a restart.
     told: HashSet<String>,
+    /// Payouts that are not shown any more.
+    forgotten: HashSet<usize>,
 }
 
 impl Book {
@@ -97,6 +99,7 @@ impl Book {
             by_uuid: HashMap::new(),
             open: Vec::new(),
             told: HashSet::new(),
+            forgotten: HashSet::new(),
         };
         for line in lines {
             match line {
@@ -191,6 +194,38 @@ impl Book {
             None => self.by_uuid.get(uuid?),
         }
         .copied()
+        .filter(|number| !self.forgotten.contains(number))
+    }
+
+    pub(super) fn forget(&mut self, uuid: &str) -> bool {
+        let number = self.by_uuid.get(uuid).copied();
+        self.forgotten.extend(number);
+        number.is_some()
+    }
+
+    /// Made-up payouts, paid long since. They are not written down.
+    pub(super) fn fill(&mut self, filling: &Filling) {
+        for (number, at) in filling.records() {
+            let mut order_id = Filling::reference(number);
+            order_id.truncate(32);
+            let asked = Asked {
+                amount: "1.5".to_owned(),
+                currency: "USDT".to_owned(),
+                address: "TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm".to_owned(),
+                network: "TRON".to_owned(),
+                url_callback: None,
+                order_id,
+            };
+            self.keep(Payout {
+                uuid: uuid_of(&asked.order_id, self.payouts.len()),
+                amount: Decimal::new(15, 1),
+                created_ms: at.unix_ms(),
+                ends: "paid".to_owned(),
+                forgotten: false,
+                asked,
+            });
+            self.open.pop();
+        }
     }
 
     /// The payout as the API shows it; `null` for a number that is none.
@@ -211,7 +246,9 @@ impl Book {
     pub(super) fn page(&self, selection: &Selection, merchant: &str, now: Timestamp) -> Value {
         let before = selection.before.unwrap_or(usize::MAX).min(self.payouts.len());
         let older = self.payouts.iter().enumerate().take(before).rev();
-        let mut matching = older.filter(|(_, payout)| selection.covers(payout.created_ms));
+        let mut matching = older.filter(|(number, payout)| {
+            selection.covers(payout.created_ms) && !self.forgotten.contains(number)
+        });
         let numbers: Vec<usize> = matching.by_ref().take(PAGE).map(|(number, _)| number).collect();
         let next = matching.next().and(numbers.last()).map(|last| cursor(*last));
         let items: Vec<Value> = numbers.into_iter().map(|number| self.show(number, now)).collect();

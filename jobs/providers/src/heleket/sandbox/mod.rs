@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use crate::heleket::sign::sign;
-use crate::sandbox::{Actor, Fault, Happened, Notice, Options, Signed, limits, locked};
+use crate::sandbox::{Actor, Fault, Filling, Happened, Notice, Options, Signed, limits, locked};
 
 /// What it pays out: currency, network, least and largest amount.
 const SERVICES: &[(&str, &str, &str, &str)] = &[
@@ -249,6 +249,15 @@ impl Actor for Heleket {
         let open = unsigned.strip_suffix('}').unwrap_or(&unsigned);
         let comma = if open == "{" { "" } else { "," };
         Signed { header: None, body: format!("{open}{comma}\"sign\":\"{signature}\"}}") }
+    }
+
+    fn forget(&self, id: &str) -> bool {
+        locked(&self.book).forget(id)
+    }
+
+    fn fill(&self, filling: &Filling) -> bool {
+        locked(&self.book).fill(filling);
+        true
     }
 
     fn due(&self) -> Vec<Notice> {

@@ -83,7 +83,7 @@ pub(super) struct Answered {
     pub(super) body: Value,
 }
 
-/// A movement of money, or something that was made or changed.
+/// A movement of money, or an account that was made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Effect {
     pub(super) kind: String,
@@ -124,6 +124,8 @@ pub(super) struct Book {
     /// Objects that time still changes.
     pub(super) live: BTreeSet<String>,
     requests: u64,
+    /// Objects that are not shown any more.
+    forgotten: HashSet<String>,
 }
 
 impl Book {
@@ -140,6 +142,7 @@ impl Book {
             untold: Vec::new(),
             live: BTreeSet::new(),
             requests: 0,
+            forgotten: HashSet::new(),
         };
         for line in lines {
             book.keep(line);
@@ -154,7 +157,8 @@ impl Book {
         Ok(())
     }
 
-    fn keep(&mut self, changes: Changes) {
+    /// As [`Self::commit`], of what is made up: it is not written down.
+    pub(super) fn keep(&mut self, changes: Changes) {
         let mut objects: Vec<Stored> = changes.objects.into_values().collect();
         objects.sort_by_key(|stored| stored.number);
         for stored in objects {
@@ -191,10 +195,37 @@ impl Book {
         self.objects.get(id)
     }
 
+    pub(super) fn forget(&mut self, id: &str) -> bool {
+        let is_there = self.objects.contains_key(id);
+        if is_there {
+            self.forgotten.insert(id.to_owned());
+        }
+        is_there
+    }
+
+    pub(super) fn has_forgotten(&self, id: &str) -> bool {
+        self.forgotten.contains(id)
+    }
+
     /// The objects of one account and kind, oldest first.
     pub(super) fn of(&self, account: Option<&str>, kind: &str) -> impl DoubleEndedIterator<Item = &Stored> {
         let list = self.lists.get(&(account.map(str::to_owned), kind.to_owned()));
-        list.into_iter().flatten().filter_map(|id| self.objects.get(id))
+        let shown = list.into_iter().flatten().filter(|id| !self.forgotten.contains(*id));
+        shown.filter_map(|id| self.objects.get(id))
+    }
+
+    /// The same, newest first, from behind the one called `after`.
+    pub(super) fn newest_first(
+        &self,
+        account: Option<&str>,
+        kind: &str,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = &Stored> + use<'_> {
+        let list = self.lists.get(&(account.map(str::to_owned), kind.to_owned()));
+        let ids = list.map(Vec::as_slice).unwrap_or_default();
+        let end = after.map_or(ids.len(), |after| ids.iter().rposition(|id| id == after).unwrap_or(0));
+        let older = ids.iter().take(end).rev().filter(|id| !self.forgotten.contains(*id));
+        older.filter_map(|id| self.objects.get(id))
     }
 
     /// How many objects there are; never fewer than before.

@@ -13,10 +13,6 @@ const KINDS: &[&str] = &[
     "payout",
     "payout_reversal",
     "account",
-    "account_link",
-    "customer",
-    "payment_method",
-    "payment_change",
     "dispute",
 ];
 

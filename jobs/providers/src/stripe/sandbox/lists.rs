@@ -21,26 +21,47 @@ pub(super) fn list(tx: &Tx<'_>, kind: &str, filters: &[&str], params: &Params) -
     let matches = |stored: &&Stored| {
         filters.iter().all(|name| params.text(name).is_none_or(|wanted| stored.text(name) == wanted))
     };
-    let found = tx.of(tx.account.as_deref(), kind).into_iter().filter(matches).collect();
-    page(found, &format!("/v1/{kind}s"), params)
+    let url = format!("/v1/{kind}s");
+    if params.text("ending_before").is_some() {
+        let found = tx.of(tx.account.as_deref(), kind).into_iter().filter(matches).collect();
+        return page(found, &url, params);
+    }
+    // A long list is not gone through for each of its pages.
+    let limit = limit(params)?;
+    let older = match params.text("starting_after") {
+        None => tx.newest_first(kind, None),
+        Some(id) if tx.get(id).is_some() => tx.newest_first(kind, Some(id)),
+        Some(id) => return Err(no_such("starting_after", id)),
+    };
+    let spans = [Span::of("created", params), Span::of("arrival_date", params)];
+    let mut found = older.filter(matches).filter(|stored| spans.iter().all(|span| span.has(stored)));
+    let data: Vec<&Value> = found.by_ref().take(limit).map(|stored| &stored.value).collect();
+    let has_more = found.next().is_some();
+    Ok(json!({ "object": "list", "data": data, "has_more": has_more, "url": url }))
+}
+
+fn limit(params: &Params) -> Result<usize, Refused> {
+    let limit = params.integer("limit")?.unwrap_or(10);
+    usize::try_from(limit).ok().filter(|limit| (1..=100).contains(limit)).ok_or_else(|| {
+        Refused::parameter("parameter_invalid_integer", "limit", "This value must be between 1 and 100.")
+    })
+}
+
+fn no_such(name: &'static str, id: &str) -> Refused {
+    Refused::parameter("resource_missing", name, &format!("No such object: '{id}'"))
 }
 
 /// A page of `found`, which is oldest first.
 pub(super) fn page(found: Vec<&Stored>, url: &str, params: &Params) -> Result<Value, Refused> {
-    let limit = params.integer("limit")?.unwrap_or(10);
-    let limit = usize::try_from(limit).ok().filter(|limit| (1..=100).contains(limit)).ok_or_else(|| {
-        Refused::parameter("parameter_invalid_integer", "limit", "This value must be between 1 and 100.")
-    })?;
-    let mut newest_first: Vec<&Stored> = found
-        .into_iter()
-        .rev()
-        .filter(|stored| lies_in(stored, "created", params) && lies_in(stored, "arrival_date", params))
-        .collect();
-    let place = |name: &str, list: &[&Stored]| match params.text(name) {
+    let limit = limit(params)?;
+    let spans = [Span::of("created", params), Span::of("arrival_date", params)];
+    let lies_in = |stored: &&Stored| spans.iter().all(|span| span.has(stored));
+    let mut newest_first: Vec<&Stored> = found.into_iter().rev().filter(lies_in).collect();
+    let place = |name: &'static str, list: &[&Stored]| match params.text(name) {
         None => Ok(None),
         Some(id) => match list.iter().position(|stored| stored.id == id) {
             Some(place) => Ok(Some(place)),
-            None => Err(Refused::parameter("resource_missing", name, &format!("No such object: '{id}'"))),
+            None => Err(no_such(name, id)),
         },
     };
     let mut has_more = false;
@@ -60,14 +81,26 @@ pub(super) fn page(found: Vec<&Stored>, url: &str, params: &Params) -> Result<Va
 }
 
 /// `name[gte]`, `name[gt]`, `name[lte]`, `name[lt]` or `name` itself, in Unix seconds.
-fn lies_in(stored: &Stored, name: &str, params: &Params) -> bool {
-    let at = stored.number_of(name);
-    let bound = |op: &str| params.text(&format!("{name}{op}")).and_then(|text| text.parse::<i64>().ok());
-    bound("").is_none_or(|exact| at == exact)
-        && bound("[gte]").is_none_or(|from| at >= from)
-        && bound("[gt]").is_none_or(|from| at > from)
-        && bound("[lte]").is_none_or(|to| at <= to)
-        && bound("[lt]").is_none_or(|to| at < to)
+struct Span {
+    name: &'static str,
+    from: i64,
+    to: i64,
+}
+
+impl Span {
+    fn of(name: &'static str, params: &Params) -> Self {
+        let bound = |op: &str| params.text(&format!("{name}{op}")).and_then(|text| text.parse::<i64>().ok());
+        let froms = [bound(""), bound("[gte]"), bound("[gt]").map(|after| after.saturating_add(1))];
+        let tos = [bound(""), bound("[lte]"), bound("[lt]").map(|before| before.saturating_sub(1))];
+        let from = froms.into_iter().flatten().max().unwrap_or(i64::MIN);
+        let to = tos.into_iter().flatten().min().unwrap_or(i64::MAX);
+        Self { name, from, to }
+    }
+
+    fn has(&self, stored: &Stored) -> bool {
+        (self.from, self.to) == (i64::MIN, i64::MAX)
+            || (self.from..=self.to).contains(&stored.number_of(self.name))
+    }
 }
 
 /// `metadata['k']:'v'` and `member:'v'`, joined by AND. The real one lags behind; this one does not.

@@ -44,7 +44,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::API_VERSION;
-use crate::sandbox::{Actor, Fault, Faults, Happened, Notice, Options, Signed, locked};
+use crate::sandbox::{Actor, Fault, Faults, Filling, Happened, Notice, Options, Signed, locked};
 use crate::signature::hmac_sha256_hex;
 
 /// A sandbox of Stripe.
@@ -164,6 +164,15 @@ impl Actor for Stripe {
             event.extend(asked_for);
         }
         event.to_string()
+    }
+
+    fn forget(&self, id: &str) -> bool {
+        locked(&self.book).forget(id)
+    }
+
+    fn fill(&self, filling: &Filling) -> bool {
+        transfers::fill(&mut locked(&self.book), filling);
+        true
     }
 
     fn due(&self) -> Vec<Notice> {

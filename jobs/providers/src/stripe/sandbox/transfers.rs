@@ -3,11 +3,13 @@
 use serde_json::{Value, json};
 
 use super::balance::{self, Booking};
-use super::book::{Stored, member};
+use super::book::{Book, Stored, member};
 use super::params::Params;
 use super::refused::Refused;
 use super::tx::Tx;
 use super::{events, fees, intents, lists};
+use crate::sandbox::Filling;
+use crate::stripe::REFERENCE;
 use crate::stripe::amount::Purpose;
 
 pub(super) fn create(tx: &mut Tx<'_>, params: &Params) -> Result<Value, Refused> {
@@ -75,6 +77,20 @@ fn make(tx: &mut Tx<'_>, params: &Params, amount: i64, currency: &str, destinati
         "transfer_group": params.text("transfer_group"),
     });
     tx.make("tr", "transfer", members)
+}
+
+/// Made-up transfers to the account that they are about. They are not written down.
+pub(super) fn fill(book: &mut Book, filling: &Filling) {
+    for (number, at) in filling.records() {
+        let mut tx = Tx::new(book, at.unix_ms());
+        let mut transfer = make(&mut tx, &Params::default(), 150, "usd", &filling.about);
+        let reference = Filling::reference(number);
+        transfer.set("metadata", json!({ REFERENCE: reference }));
+        tx.happened("transfer", &transfer, 150, &filling.about);
+        tx.put(transfer);
+        let changes = std::mem::take(&mut tx.changes);
+        book.keep(changes);
+    }
 }
 
 /// Books both sides.

@@ -114,7 +114,7 @@ impl<'a> Tx<'a> {
     /// An object of this call's account and of this kind, or Stripe's 404.
     pub(super) fn find(&self, kind: &str, id: &str) -> Result<Stored, Refused> {
         let found = self.get(id).filter(|stored| stored.kind() == kind && stored.account == self.account);
-        found.cloned().ok_or_else(|| Refused::missing(kind, id))
+        found.filter(|_| !self.book.has_forgotten(id)).cloned().ok_or_else(|| Refused::missing(kind, id))
     }
 
     /// The objects of an account and kind, oldest first.
@@ -135,28 +135,27 @@ impl<'a> Tx<'a> {
         found
     }
 
+    /// The objects of this call's account and kind, newest first, from behind the one called `after`. For a
+    /// call that changes nothing.
+    pub(super) fn newest_first(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = &'a Stored> + use<'a> {
+        self.book.newest_first(self.account.as_deref(), kind, after)
+    }
+
     /// Whether an event reached where it was sent.
     pub(super) fn was_told(&self, event: &str) -> bool {
         self.book.was_told(event)
     }
 
-    /// Notes that something really happened, under the reference that it bears.
+    /// Notes that something really happened.
     pub(super) fn happened(&mut self, kind: &str, of: &Stored, minor: i64, destination: &str) {
         let ours = member(of.at("metadata"), REFERENCE).as_str().map(str::to_owned);
-        let reference = ours.or_else(|| self.key.clone()).unwrap_or_default();
-        self.note(kind, reference, of, minor, destination);
-    }
-
-    /// Notes that something was done to `of`, under the key of the call that did it.
-    pub(super) fn done(&mut self, kind: &str, of: &Stored) {
-        let reference = self.key.clone().unwrap_or_default();
-        self.note(kind, reference, of, 0, "");
-    }
-
-    fn note(&mut self, kind: &str, reference: String, of: &Stored, minor: i64, destination: &str) {
         self.changes.effects.push(Effect {
             kind: kind.to_owned(),
-            reference,
+            reference: ours.or_else(|| self.key.clone()).unwrap_or_default(),
             minor,
             currency: of.text("currency").to_owned(),
             destination: destination.to_owned(),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::chains::{Change, Ledger, Payment, Seen, units};
-use crate::sandbox::{Happened, Journal, Notice};
+use crate::sandbox::{Filling, Happened, Journal, Notice};
 use crate::tatum::chain::Chain;
 use crate::tatum::transfer::Stage;
 
@@ -199,6 +199,45 @@ impl Book {
         if newest_first { page(&mut self.webhooks.iter().rev()) } else { page(&mut self.webhooks.iter()) }
     }
 
+    /// Lists no webhook of a transaction any more.
+    pub(super) fn forget(&mut self, transaction: &str) -> bool {
+        let before = self.webhooks.len();
+        let is_of = |webhook: &Webhook| {
+            let event = webhook.data.get("data").unwrap_or(&webhook.data);
+            event.get("txId").and_then(Value::as_str) == Some(transaction)
+        };
+        self.webhooks.retain(|webhook| !is_of(webhook));
+        self.webhooks.len() < before
+    }
+
+    /// Made-up webhooks. They are not written down, and no chain knows what they tell of.
+    pub(super) fn fill(&mut self, filling: &Filling) {
+        for (number, at) in filling.records() {
+            let data = json!({
+                "address": filling.about,
+                "amount": "1.5",
+                "asset": Chain::Tron.currency(),
+                "blockNumber": 1,
+                "counterAddress": null,
+                "txId": Filling::reference(number),
+                "type": "native",
+                "chain": Chain::Tron.name(crate::tatum::Mode::Mainnet),
+                "subscriptionType": "ADDRESS_EVENT",
+            });
+            self.webhooks.push(Webhook {
+                id: format!("{number:024x}"),
+                subscription: format!("{:024x}", 0),
+                kind: "ADDRESS_EVENT".to_owned(),
+                url: String::new(),
+                data,
+                at_ms: at.unix_ms(),
+                attempts: 1,
+                status: Some(200),
+                next_ms: None,
+            });
+        }
+    }
+
     /// What has come about and is not told yet.
     pub(super) fn due(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.waiting)
@@ -232,7 +271,6 @@ impl Book {
             }));
         }
         effects.sort_by_key(|effect| effect.at);
-        effects.extend(self.subscriptions.iter().map(Subscription::happened));
         effects
     }
 
@@ -272,21 +310,6 @@ impl Book {
 }
 
 impl Subscription {
-    /// It bears no reference of the caller's: the address that it watches stands in for one. When it was
-    /// made is not written down.
-    fn happened(&self) -> Happened {
-        Happened {
-            reference: self.address.clone(),
-            kind: "subscription",
-            amount: String::new(),
-            asset: String::new(),
-            destination: self.url.clone(),
-            at: 0,
-            id: self.id.clone(),
-            status: if self.paused { "paused" } else { "active" }.to_owned(),
-        }
-    }
-
     fn show(&self) -> Value {
         json!({
             "id": self.id,

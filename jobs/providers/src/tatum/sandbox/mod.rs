@@ -19,7 +19,7 @@ use payfleet_core::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::chain::Chain;
-use crate::sandbox::{Actor, Happened, Notice, Options, Signed, limits, locked};
+use crate::sandbox::{Actor, Filling, Happened, Notice, Options, Signed, limits, locked};
 use crate::signature::hmac_sha512_base64;
 
 /// The pause before try n+1 is `15 · 2.7925^n` seconds: these, on the paid plan.
@@ -87,6 +87,16 @@ impl Actor for Tatum {
         };
         let hash = hmac_sha512_base64(secret.as_bytes(), payload.as_bytes()).unwrap_or_default();
         Signed { header: Some(("x-payload-hash", hash)), body: payload }
+    }
+
+    fn forget(&self, transaction: &str) -> bool {
+        locked(&self.book).forget(transaction)
+    }
+
+    /// Webhooks of payments of TRX to the address that they are about, delivered long since.
+    fn fill(&self, filling: &Filling) -> bool {
+        locked(&self.book).fill(filling);
+        true
     }
 
     fn due(&self) -> Vec<Notice> {

@@ -14,7 +14,7 @@ use super::distributions::{Distribute, Holder, Payout, Telemetry};
 use super::ledger::{Entry, Ledger};
 use super::tokens::{Mint, Token};
 use super::wallets::{Investor, wallet};
-use crate::sandbox::{Fault, Happened, Journal, Notice};
+use crate::sandbox::{Fault, Filling, Happened, Journal, Notice};
 
 /// Why there is no new token.
 pub(super) enum Refusal {
@@ -55,6 +55,8 @@ pub(super) struct Book {
     /// Payouts before this one are told.
     first_open_payout: usize,
     told: HashSet<String>,
+    /// Tokens that are not listed any more.
+    forgotten: HashSet<String>,
 }
 
 impl Book {
@@ -73,6 +75,7 @@ impl Book {
             first_open_payout: 0,
             open: Vec::new(),
             told: HashSet::new(),
+            forgotten: HashSet::new(),
         };
         for line in lines {
             match line {
@@ -175,7 +178,25 @@ impl Book {
     }
 
     pub(super) fn tokens(&self) -> Value {
-        self.tokens.iter().map(Token::listed).collect()
+        let listed = self.tokens.iter().filter(|token| !self.forgotten.contains(&token.id()));
+        listed.map(Token::listed).collect()
+    }
+
+    pub(super) fn forget(&mut self, id: &str) -> bool {
+        let is_there = self.tokens.iter().any(|token| token.id() == id);
+        if is_there {
+            self.forgotten.insert(id.to_owned());
+        }
+        is_there
+    }
+
+    /// Made-up tokens, minted long since. They are not written down.
+    pub(super) fn fill(&mut self, filling: &Filling) {
+        for (number, at) in filling.records() {
+            let token = Token::filled(self.tokens.len(), &Filling::reference(number), at);
+            self.keep(token);
+            self.open.pop();
+        }
     }
 
     /// The transaction, once it is in the ledger.

@@ -32,7 +32,7 @@ use subtle::ConstantTimeEq;
 use tokens::Mint;
 use wallets::Investor;
 
-use crate::sandbox::{Actor, Fault, Happened, Notice, Options, Signed, limits, locked};
+use crate::sandbox::{Actor, Fault, Filling, Happened, Notice, Options, Signed, limits, locked};
 use crate::signature::hmac_sha256_hex;
 
 /// A sandbox of TrovoTech.
@@ -159,6 +159,15 @@ impl Actor for TrovoTech {
         let secret = self.options.secret.expose_secret().as_bytes();
         let signature = hmac_sha256_hex(secret, &[payload.as_bytes()]).unwrap_or_default();
         Signed { header: Some(("x-trovotech-signature", signature)), body: payload }
+    }
+
+    fn forget(&self, id: &str) -> bool {
+        locked(&self.book).forget(id)
+    }
+
+    fn fill(&self, filling: &Filling) -> bool {
+        locked(&self.book).fill(filling);
+        true
     }
 
     fn due(&self) -> Vec<Notice> {
