@@ -32,7 +32,7 @@ async fn redis_emptied_in_the_middle_of_many_operations_is_rebuilt() {
     let all = operations();
     let ids = join_all((0..all).map(|n| ask(&world, n))).await;
     world.until("half of them have reached Postgres", async |world| known(world).await >= all / 2).await;
-    flush(&world).await;
+    world.forget_redis().await;
 
     // Twice at once, beside two workers and their rescuers: what is made twice is made once.
     let (first, second) = tokio::join!(rebuild(&world), rebuild(&world));
@@ -82,7 +82,7 @@ async fn what_waits_for_a_person_is_told_again_when_its_dead_letter_was_lost() {
     // As if Redis had lost it before it was archived.
     let letter = world.store.dead_letters(1, false).await.unwrap().remove(0);
     world.store.mark_redriven(letter.job_id, letter.died_at).await.unwrap();
-    flush(&world).await;
+    world.forget_redis().await;
 
     let rebuilt = rebuild(&world).await;
     assert_eq!(rebuilt["rebuilt"]["parked"], json!({"made": 1, "there": 0}), "{rebuilt}");
@@ -117,12 +117,6 @@ async fn at_rest(world: &World, ids: &[OperationId]) -> bool {
         }
     }
     true
-}
-
-async fn flush(world: &World) {
-    let client = redis::Client::open(world.redis.url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let () = redis::cmd("FLUSHALL").query_async(&mut connection).await.unwrap();
 }
 
 async fn rebuild(world: &World) -> serde_json::Value {

@@ -7,4 +7,6 @@ pub mod receiver;
 pub mod records;
 pub mod servers;
 pub mod store;
+pub mod stripe;
+pub mod trap;
 pub mod world;

@@ -5,6 +5,7 @@
 mod events;
 mod page;
 mod pairs;
+mod sequences;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -153,7 +153,7 @@ fn also(outcome: &Outcome) -> Vec<&'static str> {
     .collect()
 }
 
-fn operation(kind: OperationKind, state: State) -> Operation {
+pub(crate) fn operation(kind: OperationKind, state: State) -> Operation {
     let tenant = TenantId::default();
     let id = OperationId::derive(&tenant, kind.endpoint(), "key");
     let request = request(kind);
@@ -166,6 +166,7 @@ fn operation(kind: OperationKind, state: State) -> Operation {
             moved: request.money(),
             facts: BTreeMap::new(),
         },
+        provider_ref: Some("subject-1".to_owned()),
     });
     Operation { id, tenant, account: AccountId::default(), request, address: None, subject, state }
 }

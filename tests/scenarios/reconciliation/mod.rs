@@ -11,6 +11,7 @@ use payfleet_core::kinds::reconcile::Reconcile;
 use payfleet_core::provider::{Action, Effect, Provider};
 use payfleet_core::{AccountId, Clock, OperationId, ProviderKey, Timestamp};
 use payfleet_process::SystemClock;
+use payfleet_tests::stripe::until;
 use payfleet_tests::world::World;
 use serde_json::Value;
 
@@ -65,12 +66,4 @@ async fn call(world: &World, provider: Provider, effect: &Effect, operation: Ope
 /// An operation that nobody here has.
 fn stranger(action: Action) -> OperationId {
     OperationId::derive(&payfleet_core::TenantId::default(), "elsewhere", action.as_str())
-}
-
-async fn until(world: &World, id: OperationId, state: &str) {
-    let is_there = async |world: &World| {
-        let view = world.store.operation(id).await.unwrap();
-        view.is_some_and(|view| view.state.name() == state)
-    };
-    world.until(&format!("{id} is {state}"), is_there).await;
 }

@@ -7,11 +7,11 @@ use payfleet_core::kinds::transfer::Transfer;
 use payfleet_core::provider::{Action, Effect, Provider};
 use payfleet_core::{Clock, Money, OperationId};
 use payfleet_process::SystemClock;
+use payfleet_tests::stripe::{self, ask, balance, fund, funded_account, payout, shown, transfer};
 use payfleet_tests::world::{Setup, World};
 use serde_json::json;
 
 use super::{call, compare, found, reconcile, stranger, until};
-use crate::stripe::{ask, balance, fund, funded_account, payout, shown, transfer};
 
 const HOUR: Duration = Duration::from_secs(3_660);
 
@@ -154,7 +154,7 @@ async fn a_transfer_in_doubt_that_bears_our_key_there_is_adopted() {
     let call_timeout = Duration::from_mins(1);
     let world = World::with(Setup { webhooks: false, call_timeout, ..Setup::default() }).await;
     fund(&world, "funds").await;
-    let account = crate::stripe::account(&world, "carrier").await;
+    let account = stripe::account(&world, "carrier").await;
     world.providers.plan(&world.providers.stripe, "/v1/transfers", 1, json!("reset_after_effect")).await;
     world.providers.plan(&world.providers.stripe, "/v1/transfers", 1, json!("hold")).await;
     let id = ask(&world, "/v1/transfers", "t", transfer(account, "5")).await;

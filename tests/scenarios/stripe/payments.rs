@@ -39,7 +39,8 @@ async fn a_customer_keeps_a_payment_method_pays_with_it_and_lets_it_go() {
     let paid = ask(&world, "/v1/payments", "p", body).await;
     world.run_until_idle().await;
     world.assert_state(paid, "settled").await;
-    let effect = world.providers.effects(&world.providers.stripe).await.remove(0);
+    let happened = world.providers.effects(&world.providers.stripe).await;
+    let effect = happened.into_iter().find(|effect| effect.kind == "payment").unwrap();
     let customers_ref = shown(&world, customer).await["provider_ref"].clone();
     assert_eq!(json!(effect.destination), customers_ref, "who paid");
     for (change, state) in [("detach", "settled"), ("attach", "failed")] {

@@ -8,7 +8,7 @@
 mod conversation;
 mod link;
 mod plan;
-mod resp;
+pub(crate) mod resp;
 #[cfg(test)]
 mod tests;
 

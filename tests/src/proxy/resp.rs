@@ -1,7 +1,7 @@
 //! Where the messages of Redis' protocol end.
 
 /// The length of the first whole message, if it has arrived.
-pub(super) fn message(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn message(bytes: &[u8]) -> Option<usize> {
     let line = bytes.windows(2).position(|two| two == b"\r\n")? + 2;
     let number = || std::str::from_utf8(&bytes[1..line - 2]).ok()?.parse::<i64>().ok();
     match bytes[0] {
@@ -22,17 +22,17 @@ pub(super) fn message(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Whether a client that begins like this speaks the protocol.
-pub(super) fn is_spoken(first: u8) -> bool {
+pub(crate) fn is_spoken(first: u8) -> bool {
     first == b'*'
 }
 
 /// Whether a request only hands a script over.
-pub(super) fn loads_script(request: &[u8]) -> bool {
+pub(crate) fn loads_script(request: &[u8]) -> bool {
     request.starts_with(b"*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n")
 }
 
 /// Whether a reply says that the server did not know the script, and so did nothing.
-pub(super) fn ran_nothing(reply: &[u8]) -> bool {
+pub(crate) fn ran_nothing(reply: &[u8]) -> bool {
     reply.starts_with(b"-NOSCRIPT")
 }
 

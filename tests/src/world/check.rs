@@ -131,6 +131,15 @@ impl World {
         sqlx::query_scalar("SELECT attempts FROM intents").fetch_all(&mut connection).await.expect("intents")
     }
 
+    /// What an operation is known by at its provider, one reference an intent; of a distribution, its
+    /// payouts'.
+    pub async fn references(&self, id: payfleet_core::OperationId) -> Vec<String> {
+        let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
+        let query = "SELECT reference FROM intents WHERE operation_id = $1 OR operation_id IN (
+                         SELECT payout_id FROM distribution_parts WHERE distribution_id = $1)";
+        sqlx::query_scalar(query).bind(id.as_uuid()).fetch_all(&mut connection).await.expect("the intents")
+    }
+
     /// Every exchange with a provider, in order: why, its code, and the status of a sending's answer.
     pub async fn exchanges(&self) -> Vec<(String, String, Option<i32>)> {
         let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");

@@ -11,6 +11,7 @@ mod hung;
 mod processes;
 mod providers;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -34,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::binaries::binary;
 use crate::servers;
+use crate::trap::{Aim, Trap};
 
 /// The bearer token of every World.
 pub const TOKEN: &str = "test-token";
@@ -51,6 +53,8 @@ pub struct Setup {
     pub webhooks: bool,
     /// A Postgres of its own, so that a test can kill it.
     pub own_postgres: bool,
+    /// How many connections a worker has to it.
+    pub database_connections: u32,
     /// How long a lease lasts.
     pub lease: Duration,
     /// How long a call of a provider may take.
@@ -82,6 +86,7 @@ impl Default for Setup {
             workers: 1,
             webhooks: true,
             own_postgres: false,
+            database_connections: 8,
             lease: Duration::from_secs(2),
             call_timeout: Duration::from_secs(2),
             limits,
@@ -199,6 +204,27 @@ impl World {
         process
     }
 
+    /// The same, behind a trap for `aim`.
+    pub async fn trapped_worker(
+        &self,
+        name: &str,
+        aim: Aim,
+        more: &[(&'static str, String)],
+    ) -> (WorkerProcess, Trap) {
+        let port = match &self.postgres {
+            Some(server) => server.port(),
+            None => servers::postgres().await.port(),
+        };
+        let near = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let trap = Trap::set(aim, near(port), near(self.redis.port())).await.expect("two ports");
+        let mut config = self.worker_config(name);
+        let direct = format!(":{port}/");
+        config.database_url =
+            config.database_url.replacen(&direct, &format!(":{}/", trap.postgres().port()), 1);
+        config.queue.url = format!("redis://{}/", trap.redis());
+        (WorkerProcess::start(&config, &self.providers, more).await, trap)
+    }
+
     /// Starts a producer as a process of its own, on the stores of this World, and how to call it.
     pub async fn producer_process(&self, more: &[(&'static str, String)]) -> (ProducerProcess, Api) {
         let mut environment = vec![
@@ -235,7 +261,7 @@ impl World {
         payfleet_worker::Config {
             queue,
             database_url: self.database_url.clone(),
-            database_connections: 8,
+            database_connections: self.setup.database_connections,
             name: name.to_owned(),
             concurrency: 8,
             shutdown_grace: Duration::from_secs(20),
@@ -254,6 +280,16 @@ impl World {
         for worker in self.workers.drain(..) {
             worker.stop().await;
         }
+    }
+
+    /// Has Redis lose everything.
+    pub async fn forget_redis(&self) {
+        let client = redis::Client::open(self.redis.url()).expect("the URL of Redis");
+        // A busy machine may answer late; that is no fault here.
+        let patient =
+            redis::AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        let connection = client.get_multiplexed_async_connection_with_config(&patient).await;
+        let () = redis::cmd("FLUSHALL").query_async(&mut connection.expect("Redis")).await.expect("Redis");
     }
 
     /// From now on, webhooks that wait for an operation that will never come count as done.

@@ -52,6 +52,7 @@ impl WorkerProcess {
             ("REDIS_URL", config.queue.url.clone()),
             ("DATABASE_URL", config.database_url.clone()),
             ("WORKER_NAME", config.name.clone()),
+            ("DATABASE_CONNECTIONS", config.database_connections.to_string()),
             ("LEASE_MS", config.queue.lease.as_millis().to_string()),
             ("CONFIRM_INTERVAL_MS", config.confirm_interval.map_or(100, |one| one.as_millis()).to_string()),
             ("RECONCILE_EVERY_MS", "0".to_owned()),

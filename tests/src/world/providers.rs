@@ -197,6 +197,7 @@ impl Providers {
             ("TROVOTECH_LIMITS", ENOUGH.to_owned()),
             ("BANTU_LIMITS", ENOUGH.to_owned()),
             ("STRIPE_LIMITS", ENOUGH.to_owned()),
+            ("TATUM_LIMITS", ENOUGH.to_owned()),
         ]
     }
 

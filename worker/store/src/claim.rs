@@ -237,14 +237,15 @@ async fn subject_of(
     let Some(subject) = operation.request.subject() else { return Ok(None) };
     let id = subject.operation;
     let row = sqlx::query!(
-        "/* operation_subject */ SELECT kind, tenant, state_data FROM operations WHERE id = $1",
+        "/* operation_subject */ SELECT kind, tenant, state_data, provider_ref FROM operations WHERE id = $1",
         id.as_uuid(),
     )
     .fetch_optional(connection)
     .await?;
     row.map(|row| {
         let state = json::<State>("state_data", &id, row.state_data)?;
-        Ok(Standing { kind: kind(&id, &row.kind)?, tenant: tenant(&id, row.tenant)?, state })
+        let (kind, tenant) = (kind(&id, &row.kind)?, tenant(&id, row.tenant)?);
+        Ok(Standing { kind, tenant, state, provider_ref: row.provider_ref })
     })
     .transpose()
 }

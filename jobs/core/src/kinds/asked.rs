@@ -137,6 +137,9 @@ pub struct Standing {
     pub tenant: TenantId,
     /// Where it is.
     pub state: State,
+    /// The provider's id of it, once the provider has given one. It outlives a state that does not hold
+    /// it: what failed, or was given up, is still known there.
+    pub provider_ref: Option<String>,
 }
 
 /// Something of which there is only so much, set aside for one operation.

@@ -239,7 +239,7 @@ impl Executor {
     /// delivered again; telling twice is telling once.
     async fn tell_subject(&self, running: &Running<'_>) -> Result<Outcome, StoreError> {
         let operation = &running.claimed.operation;
-        let on = operation.subject.as_ref().and_then(|subject| subject.state.provider_ref());
+        let on = operation.subject.as_ref().and_then(|subject| subject.provider_ref.as_deref());
         let (true, Some(changed), Some(on)) =
             (operation.request.changes_subject(), operation.request.subject(), on)
         else {

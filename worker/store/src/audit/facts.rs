@@ -41,6 +41,7 @@ pub(super) struct Row {
     pub(super) subject_kind: Option<String>,
     pub(super) subject_tenant: Option<String>,
     pub(super) subject_state: Option<Value>,
+    pub(super) subject_ref: Option<String>,
 }
 
 /// A row of `operation_history`.
@@ -100,7 +101,7 @@ pub(super) async fn page(
              o.created_at < (SELECT max(month) + interval '1 month' FROM archived_months
                              WHERE parent = 'operation_history') IS TRUE AS \"archived!\",
              subject.kind AS \"subject_kind?\", subject.tenant AS \"subject_tenant?\",
-             subject.state_data AS \"subject_state?\"
+             subject.state_data AS \"subject_state?\", subject.provider_ref AS \"subject_ref?\"
          FROM operations o LEFT JOIN operations subject ON subject.id = o.subject_id
          WHERE o.id > $1 ORDER BY o.id LIMIT $2",
         after,

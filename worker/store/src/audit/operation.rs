@@ -65,7 +65,8 @@ fn subject(row: &Row) -> Result<Option<Standing>, StoreError> {
     };
     let id = OperationId::from_uuid(row.id);
     let state = json("subject.state_data", &id, state.clone())?;
-    Ok(Some(Standing { kind: kind(&id, name)?, tenant: tenant(&id, owner.clone())?, state }))
+    let (kind, tenant) = (kind(&id, name)?, tenant(&id, owner.clone())?);
+    Ok(Some(Standing { kind, tenant, state, provider_ref: row.subject_ref.clone() }))
 }
 
 /// Looks at columns alone, so that a row that cannot be read is looked at too.

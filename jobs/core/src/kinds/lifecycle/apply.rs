@@ -434,7 +434,7 @@ impl Operation {
     }
 
     pub(super) fn settled_by<'a>(&'a self, report: &'a Report) -> Settled<'a> {
-        let on = self.subject.as_ref().and_then(|subject| subject.state.provider_ref());
+        let on = self.subject.as_ref().and_then(|subject| subject.provider_ref.as_deref());
         Settled { tenant: &self.tenant, account: &self.account, on, report }
     }
 

@@ -182,7 +182,7 @@ impl Operation {
         if self.address.is_some() {
             return self.address.clone();
         }
-        self.subject.as_ref().and_then(|subject| subject.state.provider_ref()).map(str::to_owned)
+        self.subject.as_ref()?.provider_ref.clone()
     }
 
     fn ground(&self) -> Ground {

@@ -315,3 +315,20 @@ fn what_only_the_client_may_have_is_in_no_record() {
     }
     assert_eq!(recorded, state.for_the_record());
 }
+
+/// A payment that is given up fails by that very change, whose own answer may still be looked for.
+#[test]
+fn what_a_change_is_about_is_known_also_after_it_has_failed() {
+    use crate::kinds::collect::{Change, PaymentChange};
+    let payment = OperationId::derive(&TenantId::default(), "/v1/payments", "k");
+    let request = Request::PaymentChange(PaymentChange { payment, change: Change::Cancel });
+    let subject = Some(Standing {
+        kind: crate::kinds::OperationKind::Payment,
+        tenant: TenantId::default(),
+        state: State::Failed { reason: "canceled".to_owned() },
+        provider_ref: Some("pi_1".to_owned()),
+    });
+    let change = Operation { request, subject, ..operation(State::InDoubt { intent: 1 }) };
+    let Plan::Resolve { effect, .. } = change.plan() else { panic!("an open intent is resolved") };
+    assert_eq!(effect.on.as_deref(), Some("pi_1"));
+}

@@ -112,6 +112,7 @@ pub(super) fn link(tx: &mut Tx<'_>, params: &Params) -> Result<Value, Refused> {
     }
     let url = format!("{}/setup/{}/{token}", tx.base_url, account.id);
     let created = tx.now_s();
+    tx.done("account_link", &account);
     tx.put(account);
     Ok(json!({ "object": "account_link", "created": created, "expires_at": expires_at, "url": url }))
 }

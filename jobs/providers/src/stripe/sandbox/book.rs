@@ -83,7 +83,7 @@ pub(super) struct Answered {
     pub(super) body: Value,
 }
 
-/// A movement of money, or an account that was made.
+/// A movement of money, or something that was made or changed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Effect {
     pub(super) kind: String,

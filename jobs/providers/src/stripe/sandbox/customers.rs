@@ -34,6 +34,7 @@ pub(super) fn create(tx: &mut Tx<'_>, params: &Params) -> Result<Value, Refused>
         "test_clock": null,
     });
     let customer = tx.make("cus", "customer", members);
+    tx.happened("customer", &customer, 0, "");
     events::tell(tx, "customer.created", &customer);
     tx.put(customer.clone());
     Ok(customer.value)
@@ -82,6 +83,7 @@ pub(super) fn attach(tx: &mut Tx<'_>, id: &str, params: &Params) -> Result<Value
         return Err(Refused::state("payment_method_unexpected_state", message));
     }
     method.set("customer", customer.id);
+    tx.done("payment_method", &method);
     events::tell(tx, "payment_method.attached", &method);
     tx.put(method.clone());
     Ok(method.value)
@@ -97,6 +99,7 @@ pub(super) fn detach(tx: &mut Tx<'_>, id: &str, params: &Params) -> Result<Value
     }
     method.set("customer", Value::Null);
     method.hidden.insert("was_detached".to_owned(), json!(true));
+    tx.done("payment_method", &method);
     events::tell(tx, "payment_method.detached", &method);
     tx.put(method.clone());
     Ok(method.value)

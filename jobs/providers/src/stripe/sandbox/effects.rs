@@ -13,6 +13,10 @@ const KINDS: &[&str] = &[
     "payout",
     "payout_reversal",
     "account",
+    "account_link",
+    "customer",
+    "payment_method",
+    "payment_change",
     "dispute",
 ];
 

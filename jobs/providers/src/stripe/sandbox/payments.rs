@@ -40,6 +40,7 @@ pub(super) fn confirm(tx: &mut Tx<'_>, id: &str, params: &Params) -> Result<Valu
         let method = method(tx, name)?;
         intent.set("payment_method", method);
     }
+    tx.done("payment_change", &intent);
     pay(tx, intent)
 }
 
@@ -179,6 +180,7 @@ pub(super) fn capture(tx: &mut Tx<'_>, id: &str, params: &Params) -> Result<Valu
     }
     let charge = tx.find("charge", intent.text("latest_charge"))?;
     let really = tx.really(amount);
+    tx.done("payment_change", &intent);
     Ok(take(tx, intent, charge, really))
 }
 
@@ -193,6 +195,7 @@ pub(super) fn cancel(tx: &mut Tx<'_>, id: &str, params: &Params) -> Result<Value
     intent.set("next_action", Value::Null);
     intent.set("canceled_at", tx.now_s());
     intent.set("cancellation_reason", params.text("cancellation_reason"));
+    tx.done("payment_change", &intent);
     events::tell(tx, "payment_intent.canceled", &intent);
     tx.put(intent.clone());
     Ok(intent.value)

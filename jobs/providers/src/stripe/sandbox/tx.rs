@@ -150,12 +150,23 @@ impl<'a> Tx<'a> {
         self.book.was_told(event)
     }
 
-    /// Notes that something really happened.
+    /// Notes that something really happened, under the reference that it bears.
     pub(super) fn happened(&mut self, kind: &str, of: &Stored, minor: i64, destination: &str) {
         let ours = member(of.at("metadata"), REFERENCE).as_str().map(str::to_owned);
+        let reference = ours.or_else(|| self.key.clone()).unwrap_or_default();
+        self.note(kind, reference, of, minor, destination);
+    }
+
+    /// Notes that something was done to `of`, under the key of the call that did it.
+    pub(super) fn done(&mut self, kind: &str, of: &Stored) {
+        let reference = self.key.clone().unwrap_or_default();
+        self.note(kind, reference, of, 0, "");
+    }
+
+    fn note(&mut self, kind: &str, reference: String, of: &Stored, minor: i64, destination: &str) {
         self.changes.effects.push(Effect {
             kind: kind.to_owned(),
-            reference: ours.or_else(|| self.key.clone()).unwrap_or_default(),
+            reference,
             minor,
             currency: of.text("currency").to_owned(),
             destination: destination.to_owned(),

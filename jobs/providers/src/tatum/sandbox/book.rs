@@ -271,6 +271,7 @@ impl Book {
             }));
         }
         effects.sort_by_key(|effect| effect.at);
+        effects.extend(self.subscriptions.iter().map(Subscription::happened));
         effects
     }
 
@@ -310,6 +311,21 @@ impl Book {
 }
 
 impl Subscription {
+    /// It bears no reference of the caller's: the address that it watches stands in for one. When it was
+    /// made is not written down.
+    fn happened(&self) -> Happened {
+        Happened {
+            reference: self.address.clone(),
+            kind: "subscription",
+            amount: String::new(),
+            asset: String::new(),
+            destination: self.url.clone(),
+            at: 0,
+            id: self.id.clone(),
+            status: if self.paused { "paused" } else { "active" }.to_owned(),
+        }
+    }
+
     fn show(&self) -> Value {
         json!({
             "id": self.id,
