@@ -100,6 +100,14 @@ pub(crate) struct Caller {
     pub(crate) tenant: TenantId,
 }
 
+impl Caller {
+    /// Whether it may see what is about the deployment's accounts and not about one tenant's operations:
+    /// its own tenant, `default`, and nobody else.
+    pub(crate) fn runs_the_deployment(&self) -> bool {
+        self.tenant == TenantId::default()
+    }
+}
+
 impl<S> FromRequestParts<S> for Caller
 where
     S: Send + Sync,

@@ -112,6 +112,16 @@ impl Parameters {
         number
     }
 
+    /// Where the page before ended, by the number of what was last on it.
+    pub(crate) fn number_of_a_page(&mut self, name: &'static str) -> Option<i64> {
+        let value = self.take(name)?;
+        let number = value.parse().ok().filter(|number: &i64| *number > 0);
+        if number.is_none() {
+            self.refuse(name, "must be the next_cursor of a page, as it came");
+        }
+        number
+    }
+
     /// A moment, to the millisecond.
     pub(crate) fn moment(&mut self, name: &'static str) -> Option<Timestamp> {
         let value = self.take(name)?;

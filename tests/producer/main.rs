@@ -8,6 +8,7 @@ mod limits;
 mod listed;
 mod outages;
 mod payouts_and_mints;
+mod providers;
 mod reconciled;
 mod shown;
 mod webhooks;

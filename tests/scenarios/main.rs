@@ -8,6 +8,7 @@ mod happy;
 mod notify;
 mod orders;
 mod outages;
+mod providers;
 mod rebuild;
 mod reconciliation;
 mod stripe;

@@ -3,9 +3,11 @@
 //! letter where the provider offers neither key nor look-up.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::future::join_all;
 use payfleet_core::OperationId;
+use payfleet_tests::receiver::{Mood, Receiver};
 use payfleet_tests::world::{Setup, World};
 use serde_json::json;
 
@@ -90,6 +92,35 @@ async fn what_waits_for_a_person_is_told_again_when_its_dead_letter_was_lost() {
     world.assert_state(id, "in_doubt").await;
     assert_eq!(world.providers.effects(&world.providers.trovotech).await.len(), 1);
     world.abandon_webhooks();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn an_event_that_was_given_up_is_told_to_a_person_again_when_its_dead_letter_was_lost() {
+    let receiver = Receiver::start(Mood::Down).await;
+    let receivers = receiver.settings_with(vec![Duration::from_millis(10)]);
+    let world = World::with(Setup { receivers, ..Setup::default() }).await;
+    world.api.payout("order-1", "15.5").await.accepted();
+    world.run_until_idle().await;
+    let letter = world.store.dead_letters(1, false).await.unwrap().remove(0);
+    assert_eq!(letter.code, "not_delivered");
+    // As if Redis had lost it before it was archived.
+    world.store.mark_redriven(letter.job_id, letter.died_at).await.unwrap();
+    world.forget_redis().await;
+
+    let rebuilt = rebuild(&world).await;
+    assert_eq!(rebuilt["rebuilt"]["parked_notifications"], json!({"made": 1, "there": 0}), "{rebuilt}");
+    world.run_until_idle().await;
+    let calls = receiver.callbacks().len();
+    let letter = world.store.dead_letters(1, false).await.unwrap().remove(0);
+    assert_eq!((letter.code.as_str(), calls), ("not_delivered", 2), "a person is told, and nobody else is");
+    let rebuilt = rebuild(&world).await;
+    assert_eq!(rebuilt["rebuilt"]["parked_notifications"], json!({"made": 0, "there": 0}), "{rebuilt}");
+
+    receiver.set(Mood::Takes);
+    world.payfleet(&["dlq", "retry", &letter.job_id.to_string()]).await;
+    world.run_until_idle().await;
+    assert!(receiver.taken().len() >= 3, "every step of the payout");
     world.finish().await;
 }
 

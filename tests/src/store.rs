@@ -50,7 +50,8 @@ pub fn mint(key: &str, asset_id: &str, percent: &str) -> NewOperation {
     operation(key, Request::Mint(share))
 }
 
-fn operation(key: &str, request: Request) -> NewOperation {
+/// `request` of tenant `default` under `key`.
+pub fn operation(key: &str, request: Request) -> NewOperation {
     NewOperation {
         tenant: TenantId::default(),
         idempotency_key: key.to_owned(),

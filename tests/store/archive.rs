@@ -9,7 +9,8 @@ use payfleet_tests::servers::database;
 use payfleet_tests::store::{audit, claim, claim_again, job, open, payout};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, raw_sql};
 
-const MONTHS: [&str; 3] = ["intent_attempts_2025_03", "operation_history_2025_03", "webhook_bodies_2025_03"];
+const MONTHS: [&str; 4] =
+    ["intent_attempts_2025_03", "operation_history_2025_03", "transitions_2025_03", "webhook_bodies_2025_03"];
 
 /// A database with what happened in March 2025: one payout settled, and one as `live` wants it.
 async fn march(live: bool) -> (String, Store, OperationId) {
@@ -27,11 +28,13 @@ async fn march(live: bool) -> (String, Store, OperationId) {
         let mut claimed = claim_again(&store, payout("live").id(), "w").await;
         open(&store, &mut claimed, "w").await;
     }
+    assert!(store.give_positions(100).await.unwrap() > 0);
     run(
         &url,
         "SELECT ensure_month('2025-03-10'); SET session_replication_role = replica;
          UPDATE operations SET created_at = '2025-03-10';
-         UPDATE operation_history SET at = '2025-03-10'::timestamptz + (at - now())",
+         UPDATE operation_history SET at = '2025-03-10'::timestamptz + (at - now());
+         UPDATE transitions SET at = '2025-03-10'::timestamptz + (at - now())",
     )
     .await;
     (url, store, new.id())
@@ -49,10 +52,14 @@ async fn an_old_month_goes_to_a_file_and_can_be_read_back() {
     for (n, month) in MONTHS.into_iter().enumerate() {
         assert_eq!(of(n), (month.into(), "archived".into()), "{report}");
     }
-    assert_eq!(report["months"][1]["rows"], 2, "{report}");
+    assert_eq!(
+        (&report["months"][1]["rows"], &report["months"][2]["rows"]),
+        (&2.into(), &3.into()),
+        "{report}"
+    );
 
     // Gone from the database, whole in the file, and still once.
-    assert_eq!(count(&url, "operation_history").await, 0);
+    assert_eq!((count(&url, "operation_history").await, count(&url, "transitions").await), (0, 0));
     let file = folder.path().join("operation_history_2025_03.csv");
     let mut connection = PgConnection::connect(&url).await.unwrap();
     connection.execute("CREATE TABLE back (LIKE operation_history)").await.unwrap();
@@ -80,6 +87,35 @@ async fn a_month_that_an_unfinished_operation_needs_stays() {
     assert!(said.contains("held back") && said.contains(&payout("live").id().to_string()), "{said}");
     assert_eq!(count(&url, "operation_history").await, before);
     assert!(!folder.path().join("operation_history_2025_03.csv").exists());
+}
+
+#[tokio::test]
+async fn a_month_that_a_receiver_has_yet_to_be_told_of_stays() {
+    let (url, _, id) = march(false).await;
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().to_str().unwrap();
+    let behind = format!(
+        "INSERT INTO notifications (operation_id, receiver, written, delivered, parked_reason)
+         VALUES ('{id}', 'shop', 3, 2, 'not delivered')"
+    );
+    run(&url, &behind).await;
+    let (ok, said) = archive(&url, &["--before", "2025-04", "--to", to]).await;
+    assert!(ok && said.contains("transitions_2025_03: held back"), "{said}");
+    assert_eq!((count(&url, "operation_history").await, count(&url, "transitions").await), (0, 3));
+
+    run(&url, "UPDATE notifications SET delivered = 3, parked_reason = NULL").await;
+    let (ok, said) = archive(&url, &["--before", "2025-04", "--to", to]).await;
+    assert!(ok && said.contains("transitions_2025_03: archived"), "{said}");
+}
+
+#[tokio::test]
+async fn an_event_without_a_place_in_the_feed_keeps_its_month() {
+    let (url, _, _) = march(false).await;
+    let folder = tempfile::tempdir().unwrap();
+    run(&url, "SET session_replication_role = replica; UPDATE transitions SET position = NULL").await;
+    let (ok, said) =
+        archive(&url, &["--before", "2025-04", "--to", folder.path().to_str().unwrap(), "--dry-run"]).await;
+    assert!(ok && said.contains("transitions_2025_03: held back"), "{said}");
 }
 
 #[tokio::test]

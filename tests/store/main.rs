@@ -3,8 +3,10 @@
 mod archive;
 mod audit;
 mod claims;
+mod damages;
 mod dead_letters;
 mod distributions;
+mod fates;
 mod feed;
 mod ledger;
 mod notifications;

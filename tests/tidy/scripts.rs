@@ -44,10 +44,16 @@ fn undocumented_scripts(tree: &Tree) -> Vec<String> {
 fn careless_migrations(tree: &Tree) -> Vec<String> {
     let mut violations = Vec::new();
     let migrations = tree.ending(".sql").filter(|(path, _)| path.starts_with("migrations/"));
-    for (number, (path, text)) in (1..).zip(migrations) {
-        if !path.starts_with(&format!("migrations/{number:04}_")) {
-            violations.push(format!("{path}: expected number {number:04}"));
+    let mut before = 0;
+    for (path, text) in migrations {
+        // A gap is a number that somebody else is writing under; two of one number would be one to a database.
+        let digits =
+            path.strip_prefix("migrations/").and_then(|name| name.split_once('_')).map(|(digits, _)| digits);
+        let number = digits.filter(|digits| digits.len() == 4).and_then(|digits| digits.parse::<u32>().ok());
+        if number.is_none_or(|number| number <= before) {
+            violations.push(format!("{path}: needs a number of its own after {before:04}, of four digits"));
         }
+        before = number.unwrap_or(before);
         if !text.starts_with("-- ") {
             violations.push(format!("{path}: does not say what it is for"));
         }
@@ -87,7 +93,9 @@ fn a_script_without_its_bound_is_refused() {
 fn a_migration_that_waits_for_ever_or_is_misnumbered_is_refused() {
     let good = "-- Why.\nSET lock_timeout = '5s';\n\nCREATE TABLE x ();\n";
     assert_none(&careless_migrations(&Tree::of(&[("migrations/0001_x.sql", good)])));
-    assert_one(&careless_migrations(&Tree::of(&[("migrations/0002_x.sql", good)])), "0001");
+    let twice = Tree::of(&[("migrations/0002_x.sql", good), ("migrations/0002_y.sql", good)]);
+    assert_one(&careless_migrations(&twice), "after 0002");
+    assert_one(&careless_migrations(&Tree::of(&[("migrations/x.sql", good)])), "of four digits");
     let waits =
         Tree::of(&[("migrations/0001_x.sql", "-- Why.\nCREATE TABLE x ();\nSET lock_timeout = '5s';\n")]);
     assert_one(&careless_migrations(&waits), "lock_timeout");

@@ -16,6 +16,10 @@ Examples:
   payfleet dlq show JOB              one dead letter: what it was, why it died, did money move
   payfleet dlq retry JOB             gives it back to the workers
   payfleet rebuild                   after Redis has lost its data: makes the jobs that should exist
+  payfleet providers list            how it stands with each provider's webhooks and connection
+  payfleet providers test stripe     does it let us in
+  payfleet events list --outcome failed
+                                     what providers told us, and what became of each
   payfleet limits                    how often providers may be called now, and which are not called
   payfleet audit                     recomputes everything and names what differs
   payfleet receivers list            whom the fleet tells of what happens, and who is behind
@@ -45,6 +49,12 @@ enum Command {
     /// What only a person can say of an incoming payment
     #[command(subcommand)]
     Orders(commands::orders::Command),
+    /// How it stands with the providers
+    #[command(subcommand)]
+    Providers(commands::providers::Command),
+    /// What providers have told us
+    #[command(subcommand)]
+    Events(commands::events::Command),
     /// Recomputes every operation and the ledger from what happened, and names what differs
     Audit(commands::audit::Options),
     /// Makes the jobs that Postgres says should exist, after Redis has lost its data
@@ -72,6 +82,8 @@ async fn main() -> ExitCode {
         Command::Migrate(options) => commands::migrate::run(&options).await,
         Command::Dlq(command) => commands::dlq::run(command).await,
         Command::Orders(command) => commands::orders::run(command).await,
+        Command::Providers(command) => commands::providers::run(command).await,
+        Command::Events(command) => commands::events::run(command).await,
         Command::Audit(options) => match commands::audit::run(&options).await {
             Ok(status) => return status,
             Err(error) => Err(error),

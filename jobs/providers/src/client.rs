@@ -147,6 +147,20 @@ impl Client {
         Ok(known)
     }
 
+    /// Asks for something small that changes nothing there, to find out whether we are let in, and
+    /// answers the status of the answer.
+    ///
+    /// # Errors
+    /// [`ProviderError`], as any call of this provider would end now.
+    pub async fn test(&self) -> Result<u16, ProviderError> {
+        match self {
+            Self::Heleket(client) => client.test().await,
+            Self::TrovoTech(client) => client.test().await,
+            Self::Stripe(client) => client.platform().balance().await.map(|answered| answered.http_status),
+            Self::Tatum(client) => client.test().await,
+        }
+    }
+
     /// Our reference as the provider is given it.
     #[must_use]
     pub fn reference(&self, key: &ProviderKey) -> String {

@@ -8,23 +8,26 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::ExposeSecret;
 use sha2::{Sha256, Sha512};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-use crate::webhook::Secrets;
+use crate::webhook::{Secret, Secrets};
 
 impl Secrets {
-    /// Whether any of `given` is what `expect` makes of any secret; the work is the same whichever
-    /// it is, and whether there is one.
-    pub(crate) fn any_signed(&self, given: &[&[u8]], expect: impl Fn(&[u8]) -> Vec<String>) -> bool {
-        let mut matched = Choice::from(0);
-        for secret in self.live() {
-            for expected in expect(secret.expose_secret().as_bytes()) {
+    /// The secret of which `expect` makes one of `given`; the work is the same whichever it is, and
+    /// whether there is one.
+    pub(crate) fn signer(&self, given: &[&[u8]], expect: impl Fn(&[u8]) -> Vec<String>) -> Option<&Secret> {
+        // Counted from 1; 0 is none of them.
+        let mut signer = 0_u32;
+        for (number, secret) in (1_u32..).zip(self.live()) {
+            let mut matched = Choice::from(0);
+            for expected in expect(secret.text.expose_secret().as_bytes()) {
                 for signature in given {
                     matched |= expected.as_bytes().ct_eq(signature);
                 }
             }
+            signer.conditional_assign(&number, matched);
         }
-        matched.into()
+        (1_u32..).zip(self.live()).find(|(number, _)| *number == signer).map(|(_, secret)| secret)
     }
 }
 

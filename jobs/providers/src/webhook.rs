@@ -4,6 +4,7 @@
 //! and enqueues the body untouched. [`parse`] reads the same body again in the worker. Both name an
 //! event by the same key, which stays the same however often the provider sends it.
 
+mod masking;
 mod signing;
 
 use payfleet_core::provider::{Provider, Report};
@@ -11,6 +12,7 @@ use payfleet_core::{Classify, OutcomeClass, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
+pub use self::masking::{masked, without_secrets};
 pub use self::signing::{SignedDelivery, sign};
 
 use crate::json::NotAnObject;
@@ -24,13 +26,26 @@ const LONGEST_TYPE: usize = 100;
 /// The secrets of one provider that are live now: usually one, two while one is replaced; for Stripe
 /// those of the account's and of the Connect endpoint together.
 #[derive(Clone, Debug, Default)]
-pub struct Secrets(Vec<SecretString>);
+pub struct Secrets(Vec<Secret>);
+
+/// One secret, and what it is called where it must not be shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Secret {
+    pub(crate) text: SecretString,
+    pub(crate) fingerprint: String,
+}
 
 impl Secrets {
     /// Takes the live secrets. Empty ones are dropped: an unset variable is not a secret everybody knows.
     #[must_use]
     pub fn new(secrets: Vec<SecretString>) -> Self {
-        Self(secrets.into_iter().filter(|secret| !secret.expose_secret().is_empty()).collect())
+        let filled = secrets.into_iter().filter(|secret| !secret.expose_secret().is_empty());
+        Self(filled.map(|text| Secret { fingerprint: fingerprint(&text), text }).collect())
+    }
+
+    /// By what each of them is told from others, in the order in which they were given.
+    pub fn fingerprints(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|secret| secret.fingerprint.as_str())
     }
 
     /// Whether there is any; without one every delivery is [`Rejected::NotConfigured`].
@@ -39,7 +54,7 @@ impl Secrets {
         !self.0.is_empty()
     }
 
-    pub(crate) fn live(&self) -> &[SecretString] {
+    pub(crate) fn live(&self) -> &[Secret] {
         &self.0
     }
 }
@@ -84,6 +99,8 @@ pub struct Verified {
     pub event_key: String,
     /// The provider's word for what happened, at most 100 characters. Open: unknown ones are legal.
     pub event_type: String,
+    /// The fingerprint of the secret that it was signed with.
+    pub secret: String,
 }
 
 /// What a verified body says.
@@ -132,14 +149,15 @@ pub fn verify(delivery: Delivery<'_>, secrets: &Secrets) -> Result<Verified, Rej
         return Err(Rejected::NotConfigured);
     }
     let Delivery { provider, header, body, now } = delivery;
-    match provider {
+    let signed_with = match provider {
         Provider::Stripe => stripe::webhook::verify(header("stripe-signature"), body, now, secrets)?,
         Provider::Tatum => tatum::webhook::verify(header("x-payload-hash"), body, secrets)?,
         Provider::Heleket => heleket::webhook::verify(body, secrets)?,
         Provider::TrovoTech => trovotech::webhook::verify(header("x-trovotech-signature"), body, secrets)?,
-    }
+    };
     let event = parse(provider, body).map_err(|_| Rejected::Malformed("the body is not a JSON object"))?;
-    Ok(Verified { event_key: event.event_key, event_type: event.event_type })
+    let secret = signed_with.fingerprint.clone();
+    Ok(Verified { event_key: event.event_key, event_type: event.event_type, secret })
 }
 
 /// Reads a body that [`verify`] accepted. Unknown words survive as they are; fields of a wrong type
@@ -166,6 +184,12 @@ pub(crate) fn key_of(parts: &[&str]) -> String {
 /// The key of an event that names nothing to tell it by: its bytes.
 pub(crate) fn key_of_body(body: &[u8]) -> String {
     format!("body:{}", hex::encode(Sha256::digest(body)))
+}
+
+/// 32 bits of a hash: enough to tell a few secrets apart, too few to confirm a guess.
+fn fingerprint(secret: &SecretString) -> String {
+    let hash = Sha256::new().chain_update("webhook secret:").chain_update(secret.expose_secret()).finalize();
+    hex::encode(hash).chars().take(8).collect()
 }
 
 /// A provider's word for a type, cut to what we keep.

@@ -13,6 +13,7 @@ mod payment_changes;
 mod payment_methods;
 mod payments;
 mod payouts;
+mod providers;
 mod reconcile;
 mod reconciliations;
 mod refunds;
@@ -20,6 +21,7 @@ mod statistics;
 mod telemetry;
 mod transfers;
 mod wallets;
+mod webhook_log;
 mod webhooks;
 
 use std::any::Any;
@@ -71,6 +73,11 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(reconciliations::list))
         .routes(routes!(reconciliations::show))
         .routes(routes!(events::list))
+        .routes(routes!(providers::list))
+        .routes(routes!(providers::show))
+        .routes(routes!(providers::test))
+        .routes(routes!(webhook_log::list))
+        .routes(routes!(webhook_log::show))
         .routes(routes!(webhooks::receive))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready));

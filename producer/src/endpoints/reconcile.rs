@@ -72,7 +72,7 @@ pub(crate) async fn create(
     key: IdempotencyKey,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    if caller.tenant != TenantId::default() {
+    if !caller.runs_the_deployment() {
         let detail = "Runs are about the deployment's own accounts; its own tenant asks for them.";
         return Err(Problem::new(Kind::NotFound, detail));
     }

@@ -1,5 +1,6 @@
-//! `POST /webhooks/{provider}`: verifies an event over its raw bytes and puts it into the queue. The
-//! worker reads it; here nothing of it is parsed further than its name, and nothing of it is logged.
+//! `POST /webhooks/{provider}`: verifies an event over its raw bytes and puts it into the queue, without
+//! what would let its bearer act. The worker reads it; here nothing of it is parsed further than its
+//! name, and nothing of it is logged.
 //!
 //! Any failure to enqueue is answered with an error, so that the provider sends it again.
 
@@ -19,7 +20,7 @@ use payfleet_core::kinds::JobKind;
 use payfleet_core::kinds::webhook::WebhookEvent;
 use payfleet_core::provider::Provider;
 use payfleet_process::current_trace;
-use payfleet_providers::webhook::{Delivery, Rejected, Verified, verify};
+use payfleet_providers::webhook::{Delivery, Rejected, Verified, verify, without_secrets};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use tracing::Span;
@@ -68,11 +69,13 @@ pub(crate) async fn receive(
         .ok_or_else(|| Problem::new(Kind::NotFound, "Providers are stripe, tatum, heleket and trovotech."))?;
     Span::current().record("provider.name", provider.as_str());
     let verified = check(&state, provider, &headers, &body).map_err(rejected)?;
+    let body = without_secrets(provider, &body);
     let event = WebhookEvent {
         provider,
         event_key: verified.event_key.clone(),
         body_base64: STANDARD.encode(&body),
         received_at: state.clock().now(),
+        secret: Some(verified.secret.clone()),
     };
     let job = job(&event, &verified, &body)?;
     Span::current().record("job.id", job.id.to_string());

@@ -98,6 +98,9 @@ async fn the_secret_of_a_payment_reaches_the_client_and_no_record_or_log() {
         let told = world.api.get(path).await.body.to_string();
         assert!(told.contains(&id.to_string()) && !told.contains(&secret), "{path}: {told}");
     }
+    let stored = "SELECT count(*) FROM webhook_bodies WHERE position(convert_to($1, 'UTF8') IN body) > 0";
+    assert!(world.count(stored, r#""client_secret":"(hidden)""#).await > 0, "an event told of the payment");
+    assert_eq!(world.count(stored, &secret).await, 0, "no webhook is kept with it");
     let history = world.history_text().await;
     assert!(history.contains("requires_payment_method") && !history.contains(&secret), "{history}");
     assert!(

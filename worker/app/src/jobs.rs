@@ -109,6 +109,7 @@ pub fn webhook(stored: &UnhandledWebhook) -> Result<NewJob, JobError> {
         event_key: stored.event_key.clone(),
         body_base64: BASE64_STANDARD.encode(&stored.body),
         received_at: stored.received_at,
+        secret: None,
     };
     let id = event.job_id(&stored.body);
     let mut job = job(JobKind::Webhook, id, &TenantId::default(), &event, Origin::Rescue)?;

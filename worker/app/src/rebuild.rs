@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use payfleet_core::job::{NewJob, Origin};
+use payfleet_core::TenantId;
+use payfleet_core::job::{NewJob, Origin, TraceContext};
+use payfleet_core::kinds::notify::Notify;
 use payfleet_queue::{Enqueued, Queue};
 use payfleet_store::{Place, Store, StoreError, Unfinished, Woken};
 use serde::Serialize;
@@ -30,6 +32,9 @@ pub struct Rebuilt {
     pub left_to_their_callers: u64,
     /// Operations that wait for a person, and whose dead letter was lost: a job that dies again.
     pub parked: Made,
+    /// The same of notifications that nobody will send any more. Those that are to be sent are left to
+    /// the teller of every worker, which makes each as it falls due.
+    pub parked_notifications: Made,
     /// Webhooks that were stored and not handled.
     pub webhooks: Made,
     /// Reconciliations that were under way.
@@ -91,6 +96,16 @@ pub async fn rebuild(
             break;
         }
     }
+    let mut after = None;
+    loop {
+        let page = store.untold_in_silence(after.as_ref(), PAGE).await?;
+        put(queue, page.rows.iter().map(parked_notification), &mut rebuilt.parked_notifications).await?;
+        progress(&rebuilt);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
     let mut after = 0;
     loop {
         let page = store.unhandled_webhooks(after, WEBHOOKS).await?;
@@ -124,6 +139,11 @@ fn wake_up(one: &Unfinished) -> Result<NewJob, JobError> {
 
 fn due_now(operation: &Woken) -> Result<NewJob, JobError> {
     job(operation, Duration::ZERO)
+}
+
+/// It finds its notification parked, and dies of it.
+fn parked_notification((notify, tenant): &(Notify, TenantId)) -> Result<NewJob, JobError> {
+    jobs::notify(notify, tenant, &TraceContext::default(), Duration::ZERO, Origin::Rescue)
 }
 
 fn job(operation: &Woken, delay: Duration) -> Result<NewJob, JobError> {

@@ -9,9 +9,16 @@ use time::Date;
 use crate::{Store, StoreError};
 
 /// The tables that are partitioned by month, and what keeps one of their months here.
-const PARENTS: [(&str, &str); 3] = [
+const PARENTS: [(&str, &str); 4] = [
     ("intent_attempts", UNFINISHED),
     ("operation_history", UNFINISHED),
+    // The feed has no cursor of its readers, but a receiver that is behind is told from here.
+    (
+        "transitions",
+        "SELECT count(DISTINCT o.id), min(o.id::text) FROM {partition} t JOIN operations o ON o.id = t.operation_id
+         WHERE o.state NOT IN ('settled', 'returned', 'failed') OR t.position IS NULL OR EXISTS (
+             SELECT 1 FROM notifications n WHERE n.operation_id = o.id AND n.delivered < n.written)",
+    ),
     (
         "webhook_bodies",
         "SELECT count(*), min(webhook_id)::text FROM {partition} b JOIN webhook_events e ON e.id = b.webhook_id
@@ -36,7 +43,7 @@ pub struct OldMonth {
 /// What still needs a month.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldBack {
-    /// How many unfinished operations, or webhooks that are not handled.
+    /// How many operations that are unfinished or not wholly told, or webhooks that are not handled.
     pub count: i64,
     /// One of them, by id.
     pub one: String,

@@ -36,6 +36,11 @@ pub enum NotificationClaim {
     Claimed(Box<ClaimedNotification>),
     /// Somebody else has it, or had it: its version has passed on, or all is told.
     Passed,
+    /// The attempts are used up, and the job that says so to a person may be lost: it is this one.
+    Parked {
+        /// How the last attempt ended.
+        reason: String,
+    },
     /// Its receiver is disabled. Nothing was changed: it waits.
     Disabled,
 }
@@ -161,7 +166,7 @@ async fn claim(
              attempts = CASE WHEN parked_reason IS NULL THEN attempts ELSE 0 END,
              next_wake_at = now() + make_interval(secs => $5::float8 / 1000)
          WHERE operation_id = $1 AND receiver = $2 AND delivered < written
-           AND (version = $3 OR ($4 AND parked_reason IS NOT NULL))
+           AND ((version = $3 AND parked_reason IS NULL) OR ($4 AND parked_reason IS NOT NULL))
          RETURNING version, delivered, attempts",
         notify.operation_id.as_uuid(),
         notify.receiver.as_str(),
@@ -171,12 +176,27 @@ async fn claim(
     )
     .fetch_optional(&mut *connection)
     .await?;
-    let Some(row) = row else { return Ok(NotificationClaim::Passed) };
+    let Some(row) = row else { return passed(connection, notify).await };
     Ok(NotificationClaim::Claimed(Box::new(ClaimedNotification {
         notify: Notify { version: row.version, ..notify.clone() },
         transition: transition(connection, notify.operation_id, row.delivered.saturating_add(1)).await?,
         failed: row.attempts,
     })))
+}
+
+/// Why there is nothing to claim. A job that died between parking its notification and dying of it comes
+/// again, two versions late; one that is made anew for a parked one has its version.
+async fn passed(connection: &mut PgConnection, notify: &Notify) -> Result<NotificationClaim, StoreError> {
+    let reason = sqlx::query_scalar!(
+        "/* notification_parked */ SELECT parked_reason AS \"reason!\" FROM notifications
+         WHERE operation_id = $1 AND receiver = $2 AND version IN ($3::bigint, $3::bigint + 2) AND parked_reason IS NOT NULL",
+        notify.operation_id.as_uuid(),
+        notify.receiver.as_str(),
+        notify.version,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(reason.map_or(NotificationClaim::Passed, |reason| NotificationClaim::Parked { reason }))
 }
 
 async fn transition(
@@ -270,7 +290,7 @@ pub(crate) async fn park_with_job(
     Ok(())
 }
 
-fn receiver(id: &OperationId, name: String) -> Result<ReceiverName, StoreError> {
+pub(crate) fn receiver(id: &OperationId, name: String) -> Result<ReceiverName, StoreError> {
     ReceiverName::try_from(name).map_err(|error| StoreError::Corrupt {
         table: "notifications",
         column: "receiver",

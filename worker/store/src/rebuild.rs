@@ -1,12 +1,15 @@
 //! What must be in Redis, read from Postgres page by page: for a rebuild after Redis has lost its data.
 
+use payfleet_core::kinds::JobKind;
+use payfleet_core::kinds::notify::Notify;
 use payfleet_core::kinds::reconcile::Reconcile;
 use payfleet_core::provider::Provider;
-use payfleet_core::{AccountId, JobId, OperationId, Timestamp};
+use payfleet_core::{AccountId, JobId, OperationId, TenantId, Timestamp};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::inbox::Woken;
+use crate::notifications::receiver;
 use crate::operation_row::{kind, tenant};
 use crate::{Store, StoreError};
 
@@ -124,16 +127,52 @@ impl Store {
         let rows = sqlx::query!(
             "/* operations_parked_in_silence */ SELECT id, kind, tenant, version FROM operations o
              WHERE parked IS NOT NULL AND id > $1 AND NOT EXISTS (
-                 SELECT 1 FROM dead_letters WHERE operation_id = o.id AND redriven_at IS NULL
+                 SELECT 1 FROM dead_letters WHERE operation_id = o.id AND redriven_at IS NULL AND kind <> $3
              ) ORDER BY id LIMIT $2",
             after.map_or_else(Uuid::nil, |id| id.as_uuid()),
             limit,
+            JobKind::Notify.as_str(),
         )
         .fetch_all(&self.pool)
         .await?;
         let next = rows.last().map(|row| OperationId::from_uuid(row.id));
         let read = rows.into_iter().filter_map(|row| woken(row.id, &row.kind, row.tenant, row.version));
         Ok(Page { rows: read.collect(), next })
+    }
+
+    /// Up to `limit` parked notifications behind `after`, of which no dead letter tells a person.
+    ///
+    /// # Errors
+    /// [`StoreError`], where Postgres is away or a row contradicts the model.
+    pub async fn untold_in_silence(
+        &self,
+        after: Option<&Notify>,
+        limit: i64,
+    ) -> Result<Page<(Notify, TenantId), Notify>, StoreError> {
+        let rows = sqlx::query!(
+            "/* notifications_parked_in_silence */ SELECT n.operation_id, n.receiver, n.version, o.tenant
+             FROM notifications n JOIN operations o ON o.id = n.operation_id
+             WHERE n.parked_reason IS NOT NULL AND (n.operation_id, n.receiver) > ($1, $2) AND NOT EXISTS (
+                 SELECT 1 FROM dead_letters d WHERE d.operation_id = n.operation_id AND d.redriven_at IS NULL
+                   AND d.kind = $4 AND d.job #>> '{job,envelope,facts,receiver}' = n.receiver
+             ) ORDER BY n.operation_id, n.receiver LIMIT $3",
+            after.map_or_else(Uuid::nil, |last| last.operation_id.as_uuid()),
+            after.map_or("", |last| last.receiver.as_str()),
+            limit,
+            JobKind::Notify.as_str(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let rows: Vec<(Notify, TenantId)> = rows
+            .into_iter()
+            .map(|row| {
+                let operation_id = OperationId::from_uuid(row.operation_id);
+                let receiver = receiver(&operation_id, row.receiver)?;
+                let notify = Notify { receiver, version: row.version, operation_id };
+                Ok((notify, tenant(&operation_id, row.tenant)?))
+            })
+            .collect::<Result<_, StoreError>>()?;
+        Ok(Page { next: rows.last().map(|(last, _)| last.clone()), rows })
     }
 
     /// Up to `limit` webhooks behind `after` that were stored and not handled.

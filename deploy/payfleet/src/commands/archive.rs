@@ -18,10 +18,11 @@ use super::stores::Database;
 /// Options of `payfleet archive`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Takes histories of operations, attempts at providers and bodies of webhooks, one month of one table at a
-time: writes PARENT_YYYY_MM.csv, then drops the month from the database. Operations, the ledger and every
-key that makes an effect happen once stay. A month that an unfinished operation or an unhandled webhook
-still needs stays whole. Workers may run; stopped at any moment, it goes on where it was.
+Takes histories of operations, their transitions (the feed), attempts at providers and bodies of webhooks,
+one month of one table at a time: writes PARENT_YYYY_MM.csv, then drops the month from the database.
+Operations, the ledger and every key that makes an effect happen once stay. A month that an unfinished
+operation, an unhandled webhook or a receiver that is behind still needs stays whole. Workers may run;
+stopped at any moment, it goes on where it was.
 
 A file is read back with: CREATE TABLE x (LIKE operation_history); \\copy x FROM FILE (FORMAT csv, HEADER)
 
@@ -91,7 +92,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
 async fn one(store: &Store, month: &OldMonth, options: &Options) -> anyhow::Result<Line> {
     let partition = month.partition.clone();
     if let Some(held) = store.holds_back(month).await? {
-        let why = Some(format!("{} unfinished still need it, such as {}", held.count, held.one));
+        let why = Some(format!("{} still need it, such as {}", held.count, held.one));
         return Ok(Line { partition, fate: "held back", rows: None, sha256: None, why });
     }
     if options.dry_run {

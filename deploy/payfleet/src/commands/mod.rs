@@ -3,10 +3,12 @@
 pub(crate) mod archive;
 pub(crate) mod audit;
 pub(crate) mod dlq;
+pub(crate) mod events;
 pub(crate) mod hash_token;
 pub(crate) mod limits;
 pub(crate) mod migrate;
 pub(crate) mod orders;
+pub(crate) mod providers;
 pub(crate) mod rebuild;
 pub(crate) mod receivers;
 pub(crate) mod sandbox;

@@ -64,6 +64,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
     let rows = [
         row("unfinished operations", rebuilt.operations),
         row("parked operations without a dead letter", rebuilt.parked),
+        row("parked notifications without a dead letter", rebuilt.parked_notifications),
         row("webhooks not handled", rebuilt.webhooks),
         row("reconciliations under way", rebuilt.reconciliations),
     ];

@@ -7,6 +7,7 @@ pub mod account;
 pub mod asked;
 pub mod collect;
 pub mod confirm;
+pub mod control;
 pub mod distribution;
 pub mod lifecycle;
 pub mod mint;
@@ -176,6 +177,8 @@ pub enum JobKind {
     Reconcile,
     /// Tells a web app of a transition of one of its operations.
     Notify,
+    /// Does what an operator asked of the fleet.
+    Control,
 }
 
 /// No job kind has this name.
@@ -198,7 +201,7 @@ pub struct Policy {
 
 impl JobKind {
     /// Every job kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Payout,
         Self::Mint,
         Self::Wallet,
@@ -211,6 +214,7 @@ impl JobKind {
         Self::Confirm,
         Self::Reconcile,
         Self::Notify,
+        Self::Control,
     ];
 
     /// Its frozen name, which is also its queue's.
@@ -229,6 +233,7 @@ impl JobKind {
             Self::Confirm => "confirm",
             Self::Reconcile => "reconcile",
             Self::Notify => "notify",
+            Self::Control => "control",
         }
     }
 
@@ -265,6 +270,8 @@ impl JobKind {
             },
             // For failures of ours; a receiver's are counted in Postgres, by `notify::RETRY_AFTER_MS`.
             Self::Notify => Policy { max_attempts: 20, priority: 2, ..money },
+            // Somebody waits for it.
+            Self::Control => Policy { priority: 0, ..money },
         }
     }
 }

@@ -8,18 +8,21 @@ use crate::ids::{JobId, RequestHash};
 use crate::job::Dedupe;
 use crate::provider::Provider;
 
-/// The job's payload. The body stays as it came: the worker parses it, so that a parser that is
-/// mended later reads the events that came before.
+/// The job's payload. The body stays as it came, but for what lets its bearer act: the worker parses it,
+/// so that a parser that is mended later reads the events that came before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookEvent {
     /// Whose event.
     pub provider: Provider,
     /// Unique per provider: an event id, or what stands for one.
     pub event_key: String,
-    /// The verified raw body, base64 (a body need not be UTF-8).
+    /// The verified body, base64 (a body need not be UTF-8).
     pub body_base64: String,
     /// When it reached us.
     pub received_at: Timestamp,
+    /// The fingerprint of the secret that it was signed with; `None` where it was not noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
 }
 
 impl WebhookEvent {

@@ -122,6 +122,13 @@ impl Client {
         services.ok_or_else(|| unreadable(Call::Read, &answer))
     }
 
+    /// Whether the payout key is let in, by the list of what payouts can be made in.
+    pub(crate) async fn test(&self) -> Result<u16, ProviderError> {
+        let path = ["v1", "payout", "services"];
+        let answer = self.post(Call::Read, self.payout_key(), &path, None, &NoBody).await?;
+        answer::results(Call::Read, &answer).map(|_| answer.status)
+    }
+
     /// What a payout of `money` on `network` would cost. Pays nothing.
     ///
     /// # Errors

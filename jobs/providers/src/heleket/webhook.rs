@@ -10,9 +10,26 @@
 use crate::heleket::sign::sign;
 use crate::heleket::{mapping, php};
 use crate::json::Object;
-use crate::webhook::{ParseError, ParsedEvent, Rejected, Secrets, key_of, key_of_body, type_of};
+use crate::webhook::{ParseError, ParsedEvent, Rejected, Secret, Secrets, key_of, key_of_body, type_of};
 
-pub(crate) fn verify(body: &[u8], secrets: &Secrets) -> Result<(), Rejected> {
+/// What may be shown of an event.
+pub(crate) const SHOWN: &[&str] = &[
+    "amount",
+    "commission",
+    "currency",
+    "merchant_amount",
+    "network",
+    "order_id",
+    "payer_amount",
+    "payer_currency",
+    "payment_amount",
+    "status",
+    "txid",
+    "type",
+    "uuid",
+];
+
+pub(crate) fn verify<'a>(body: &[u8], secrets: &'a Secrets) -> Result<&'a Secret, Rejected> {
     let object = Object::parse(body).map_err(|_| Rejected::Malformed("the body is not a JSON object"))?;
     let given: String = object
         .raw("sign")
@@ -24,7 +41,7 @@ pub(crate) fn verify(body: &[u8], secrets: &Secrets) -> Result<(), Rejected> {
     }
     candidates.extend(php::encode_without_sign(&object).map(String::into_bytes));
     let expect = |secret: &[u8]| candidates.iter().map(|signed| sign(signed, secret)).collect();
-    if secrets.any_signed(&[given.as_bytes()], expect) { Ok(()) } else { Err(Rejected::BadSignature) }
+    secrets.signer(&[given.as_bytes()], expect).ok_or(Rejected::BadSignature)
 }
 
 /// The body without the member `sign` and one comma beside it, every other byte as it came.

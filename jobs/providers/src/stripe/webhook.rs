@@ -10,26 +10,69 @@ use payfleet_core::Timestamp;
 use crate::json::Object;
 use crate::signature::hmac_sha256_hex;
 use crate::stripe::{REFERENCE, mapping};
-use crate::webhook::{ParseError, ParsedEvent, Rejected, Secrets, key_of, key_of_body, type_of};
+use crate::webhook::{ParseError, ParsedEvent, Rejected, Secret, Secrets, key_of, key_of_body, type_of};
 
 /// How old a signature may be, in seconds; exactly this old is accepted.
 const TOLERANCE_S: i64 = 300;
 
-pub(crate) fn verify(
+/// What may be shown of an event: whose, what, how far, how much; never of whom.
+pub(crate) const SHOWN: &[&str] = &[
+    "account",
+    "amount",
+    "amount_captured",
+    "amount_capturable",
+    "amount_received",
+    "amount_refunded",
+    "amount_reversed",
+    "api_version",
+    "arrival_date",
+    "available_on",
+    "balance_transaction",
+    "canceled_at",
+    "cancellation_reason",
+    "capture_method",
+    "charge",
+    "code",
+    "created",
+    "currency",
+    "currently_due",
+    "customer",
+    "decline_code",
+    "destination",
+    "destination_payment",
+    "disabled_reason",
+    "failure_code",
+    "fee",
+    "id",
+    "idempotency_key",
+    "latest_charge",
+    "method",
+    "net",
+    "object",
+    REFERENCE,
+    "past_due",
+    "payment_intent",
+    "payment_method",
+    "pending_webhooks",
+    "reason",
+    "status",
+    "transfer",
+    "type",
+];
+
+pub(crate) fn verify<'a>(
     header: Option<&[u8]>,
     body: &[u8],
     now: Timestamp,
-    secrets: &Secrets,
-) -> Result<(), Rejected> {
+    secrets: &'a Secrets,
+) -> Result<&'a Secret, Rejected> {
     let header = header.filter(|header| !header.is_empty()).ok_or(Rejected::MissingSignature)?;
     let header = Header::parse(header).ok_or(Rejected::BadSignature)?;
     let expect =
         |secret: &[u8]| Vec::from_iter(hmac_sha256_hex(secret, &[header.signed_at.as_bytes(), b".", body]));
-    if !secrets.any_signed(&header.v1, expect) {
-        return Err(Rejected::BadSignature);
-    }
+    let signer = secrets.signer(&header.v1, expect).ok_or(Rejected::BadSignature)?;
     let age_s = now.unix_s().saturating_sub(header.signed_at_s);
-    if age_s > TOLERANCE_S { Err(Rejected::Stale) } else { Ok(()) }
+    if age_s > TOLERANCE_S { Err(Rejected::Stale) } else { Ok(signer) }
 }
 
 struct Header<'a> {

@@ -213,6 +213,12 @@ impl Client {
         Ok(())
     }
 
+    /// Whether our key is let in, by one entry of the list of subscriptions.
+    pub(crate) async fn test(&self) -> Result<u16, ProviderError> {
+        let answer = self.get(&["v4", "subscription"], &[("pageSize", "1")]).await?;
+        Ok(answer.status)
+    }
+
     /// Ends a subscription. One that is not there has ended.
     ///
     /// # Errors

@@ -7,12 +7,34 @@
 use super::transfer::Stage;
 use crate::json::Object;
 use crate::signature::hmac_sha512_base64;
-use crate::webhook::{ParseError, ParsedEvent, Rejected, Secrets, key_of, key_of_body, type_of};
+use crate::webhook::{ParseError, ParsedEvent, Rejected, Secret, Secrets, key_of, key_of_body, type_of};
 
-pub(crate) fn verify(header: Option<&[u8]>, body: &[u8], secrets: &Secrets) -> Result<(), Rejected> {
+/// What may be shown of an event. Our own addresses are; those of who paid are not.
+pub(crate) const SHOWN: &[&str] = &[
+    "address",
+    "amount",
+    "asset",
+    "blockNumber",
+    "chain",
+    "contractAddress",
+    "currency",
+    "kind",
+    "logIndex",
+    "subscriptionId",
+    "subscriptionType",
+    "txId",
+    "type",
+    "value",
+];
+
+pub(crate) fn verify<'a>(
+    header: Option<&[u8]>,
+    body: &[u8],
+    secrets: &'a Secrets,
+) -> Result<&'a Secret, Rejected> {
     let signature = header.filter(|header| !header.is_empty()).ok_or(Rejected::MissingSignature)?;
-    let signed = secrets.any_signed(&[signature], |secret| Vec::from_iter(hmac_sha512_base64(secret, body)));
-    if signed { Ok(()) } else { Err(Rejected::BadSignature) }
+    let signer = secrets.signer(&[signature], |secret| Vec::from_iter(hmac_sha512_base64(secret, body)));
+    signer.ok_or(Rejected::BadSignature)
 }
 
 pub(crate) fn parse(body: &[u8]) -> Result<ParsedEvent, ParseError> {

@@ -31,6 +31,12 @@ pub struct Token {
 }
 
 impl Client {
+    /// Whether our key is let in, by the list of our tokens.
+    pub(crate) async fn test(&self) -> Result<u16, ProviderError> {
+        let answer = self.get(&["tokens", "my"]).await?;
+        answer::tokens(&answer).map(|_| answer.status)
+    }
+
     /// Every token of ours.
     ///
     /// # Errors

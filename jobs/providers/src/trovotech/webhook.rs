@@ -10,12 +10,36 @@ use payfleet_core::provider::{Progress, Report};
 
 use crate::json::Object;
 use crate::signature::hmac_sha256_hex;
-use crate::webhook::{ParseError, ParsedEvent, Rejected, Secrets, key_of, key_of_body, type_of};
+use crate::webhook::{ParseError, ParsedEvent, Rejected, Secret, Secrets, key_of, key_of_body, type_of};
 
-pub(crate) fn verify(header: Option<&[u8]>, body: &[u8], secrets: &Secrets) -> Result<(), Rejected> {
+/// What may be shown of an event.
+pub(crate) const SHOWN: &[&str] = &[
+    "amount",
+    "asset_id",
+    "chain",
+    "completed_at",
+    "current_value",
+    "event_type",
+    "fraction_owned",
+    "investment_amount",
+    "metadata_hash",
+    "minted_at",
+    "payout_id",
+    "period",
+    "status",
+    "token_id",
+    "trustee_ref",
+    "tx_hash",
+];
+
+pub(crate) fn verify<'a>(
+    header: Option<&[u8]>,
+    body: &[u8],
+    secrets: &'a Secrets,
+) -> Result<&'a Secret, Rejected> {
     let signature = header.filter(|header| !header.is_empty()).ok_or(Rejected::MissingSignature)?;
-    let signed = secrets.any_signed(&[signature], |secret| Vec::from_iter(hmac_sha256_hex(secret, &[body])));
-    if signed { Ok(()) } else { Err(Rejected::BadSignature) }
+    let signer = secrets.signer(&[signature], |secret| Vec::from_iter(hmac_sha256_hex(secret, &[body])));
+    signer.ok_or(Rejected::BadSignature)
 }
 
 pub(crate) fn parse(body: &[u8]) -> Result<ParsedEvent, ParseError> {

@@ -90,6 +90,11 @@ impl Executor {
         Self { store, clients, weather, worker: worker.into(), schedule: Schedule::new(confirm_interval) }
     }
 
+    /// As whom it writes.
+    pub(crate) fn worker(&self) -> &str {
+        &self.worker
+    }
+
     /// Advances the operation that `job` names, as far as it goes without waiting.
     pub async fn advance(&self, job: &Job, advance: &Advance) -> Outcome {
         match self.run(job, advance).await {

@@ -4,9 +4,11 @@
 mod chain;
 mod collector;
 mod confirm;
+mod control;
 mod deposit;
 mod notify;
 mod reconcile;
+mod signers;
 mod webhook;
 
 use std::sync::Arc;
@@ -31,6 +33,7 @@ pub(crate) use collector::BATCH as WEBHOOKS_AT_ONCE;
 use collector::Collector;
 
 pub(crate) use notify::Callbacks;
+use signers::Signers;
 
 /// How long a job of an unknown kind or version is left to other workers.
 const NOT_OURS: Duration = Duration::from_secs(30);
@@ -46,6 +49,7 @@ pub struct Handlers {
     clock: Arc<dyn Clock>,
     finality: Finality,
     webhooks: Collector,
+    signers: Signers,
 }
 
 impl Handlers {
@@ -61,7 +65,8 @@ impl Handlers {
         finality: Finality,
     ) -> Self {
         let (callbacks, webhooks) = (Arc::new(callbacks), Collector::start(store.clone()));
-        Self { executor, store, clients, confirm_interval, callbacks, clock, finality, webhooks }
+        let signers = Signers::default();
+        Self { executor, store, clients, confirm_interval, callbacks, clock, finality, webhooks, signers }
     }
 
     /// Runs one job to its outcome, inside a span that continues the trace it came with.
@@ -118,6 +123,10 @@ impl Handlers {
             },
             JobKind::Notify => match payload(job) {
                 Ok(notify) => ended(job, self.notify(job, notify).await),
+                Err(outcome) => outcome,
+            },
+            JobKind::Control => match payload(job) {
+                Ok(control) => ended(job, self.control(job, control).await),
                 Err(outcome) => outcome,
             },
         }

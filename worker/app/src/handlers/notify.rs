@@ -59,6 +59,9 @@ impl Handlers {
                 tracing::info!(receiver.name = %notify.receiver, "Another job tells the receiver, or has told it.");
                 return Ok(Outcome::done());
             }
+            NotificationClaim::Parked { reason } => {
+                return Ok(given_up(&format!("the receiver has not taken the event; last: {reason}")));
+            }
             NotificationClaim::Disabled => {
                 tracing::info!(receiver.name = %notify.receiver, "The receiver is disabled; its notification waits.");
                 return Ok(Outcome::done());
@@ -94,12 +97,7 @@ impl Handlers {
         if end == NotificationEnd::GivenUp {
             let message =
                 format!("the receiver has not taken the event in {attempt} attempts; last: {answer}");
-            let failure = Failure {
-                class: OutcomeClass::Retryable.as_str().to_owned(),
-                code: "not_delivered".to_owned(),
-                message,
-            };
-            return Ok(Outcome::Dead { failure });
+            return Ok(given_up(&message));
         }
         let Some((next, ms)) = next else { return Ok(Outcome::done()) };
         let delay = Duration::from_millis(ms);
@@ -120,6 +118,16 @@ impl Handlers {
         let asked = retry_after_ms.unwrap_or(0).min(LONGEST_PAUSE_MS);
         NotificationEnd::Again { ms: ms.saturating_add(jitter).max(asked) }
     }
+}
+
+/// A person is told by the job's death.
+fn given_up(message: &str) -> Outcome {
+    let failure = Failure {
+        class: OutcomeClass::Retryable.as_str().to_owned(),
+        code: "not_delivered".to_owned(),
+        message: message.to_owned(),
+    };
+    Outcome::Dead { failure }
 }
 
 /// One line per attempt.

@@ -23,6 +23,7 @@ use crate::jobs::{self, Subject};
 impl Handlers {
     /// In a batch with others where it goes the usual way, else alone.
     pub(super) async fn webhook(&self, job: &Job, event: WebhookEvent) -> Result<Outcome, HandlerError> {
+        self.signers.note(&self.store, &event).await?;
         let body = BASE64_STANDARD.decode(&event.body_base64).unwrap_or_default();
         let parsed = parse(event.provider, &body);
         if goes_with_others(event.provider)

@@ -12,6 +12,7 @@ use crate::StoreError;
 pub(super) struct Facts {
     pub(super) row: Row,
     pub(super) history: Vec<HistoryRow>,
+    pub(super) told: Vec<Told>,
     pub(super) movements: Vec<Held>,
     pub(super) intents: Vec<Intent>,
     pub(super) reservation: Option<Reserved>,
@@ -35,8 +36,12 @@ pub(super) struct Row {
     pub(super) parked: bool,
     /// Whether events wait in its inbox: they wake it even where it is final.
     pub(super) has_events: bool,
+    /// How many transitions it counts.
+    pub(super) transitions: i32,
     /// The month it was made in is archived, so its history may begin later.
     pub(super) archived: bool,
+    /// The same of its transitions.
+    pub(super) transitions_archived: bool,
     /// Of what it builds on, where that has a row.
     pub(super) subject_kind: Option<String>,
     pub(super) subject_tenant: Option<String>,
@@ -52,6 +57,14 @@ pub(super) struct HistoryRow {
     pub(super) from_state: String,
     pub(super) to_state: String,
     pub(super) event: Value,
+}
+
+/// A row of `transitions`.
+pub(super) struct Told {
+    pub(super) operation_id: Uuid,
+    pub(super) sequence: i32,
+    pub(super) from_state: Option<String>,
+    pub(super) to_state: String,
 }
 
 /// A movement with its postings, as account, unit and the amount's text.
@@ -98,8 +111,11 @@ pub(super) async fn page(
              o.state, o.state_data, o.version, o.next_wake_at IS NOT NULL AS \"wakes!\",
              o.parked IS NOT NULL AS \"parked!\",
              EXISTS (SELECT 1 FROM inbox WHERE operation_id = o.id AND applied_at IS NULL) AS \"has_events!\",
+             o.transitions,
              o.created_at < (SELECT max(month) + interval '1 month' FROM archived_months
                              WHERE parent = 'operation_history') IS TRUE AS \"archived!\",
+             o.created_at < (SELECT max(month) + interval '1 month' FROM archived_months
+                             WHERE parent = 'transitions') IS TRUE AS \"transitions_archived!\",
              subject.kind AS \"subject_kind?\", subject.tenant AS \"subject_tenant?\",
              subject.state_data AS \"subject_state?\", subject.provider_ref AS \"subject_ref?\"
          FROM operations o LEFT JOIN operations subject ON subject.id = o.subject_id
@@ -111,12 +127,14 @@ pub(super) async fn page(
     .await?;
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let mut history = grouped(history(connection, &ids).await?, |step| step.operation_id);
+    let mut told = grouped(told(connection, &ids).await?, |one| one.operation_id);
     let mut movements = movements(connection, &ids).await?;
     let mut intents = grouped(intents(connection, &ids).await?, |intent| intent.operation_id);
     let mut reserved = grouped(reservations(connection, &ids).await?, |one| one.operation_id);
     let mut evidence = evidence(connection, &ids).await?;
     let facts = rows.into_iter().map(|row| Facts {
         history: history.remove(&row.id).unwrap_or_default(),
+        told: told.remove(&row.id).unwrap_or_default(),
         movements: movements.remove(&row.id).unwrap_or_default(),
         intents: intents.remove(&row.id).unwrap_or_default(),
         reservation: reserved.remove(&row.id).unwrap_or_default().pop(),
@@ -139,6 +157,17 @@ async fn history(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Hist
         HistoryRow,
         "/* audit_history */ SELECT operation_id, version, step, from_state, to_state, event
          FROM operation_history WHERE operation_id = ANY($1) ORDER BY operation_id, version, step",
+        ids,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+async fn told(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Told>, StoreError> {
+    Ok(sqlx::query_as!(
+        Told,
+        "/* audit_transitions */ SELECT operation_id, sequence, from_state, to_state
+         FROM transitions WHERE operation_id = ANY($1) ORDER BY operation_id, sequence",
         ids,
     )
     .fetch_all(connection)

@@ -33,6 +33,8 @@ pub enum Check {
     History,
     /// Each event of the history leads where the history says it led.
     Replay,
+    /// What web apps are told has no gap and ends where the operation is.
+    Transitions,
     /// Every event of money has its movement.
     MovementMissing,
     /// Every movement has its event, once.
@@ -51,6 +53,10 @@ pub enum Check {
     Pool,
     /// What a provider answered late is applied, or will be.
     Evidence,
+    /// The parts of a revenue sum to it, and are paid or carried over as they stand.
+    Parts,
+    /// What has come in for good is posted, and nothing else.
+    Deposits,
     /// A webhook that was handled is in the inbox of its operation.
     Webhook,
     /// A finished reconciliation has as many discrepancies as it counted.
@@ -61,13 +67,14 @@ pub enum Check {
 
 impl Check {
     /// Every check.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Unreadable,
         Self::RequestHash,
         Self::Columns,
         Self::WakeUp,
         Self::History,
         Self::Replay,
+        Self::Transitions,
         Self::MovementMissing,
         Self::MovementStray,
         Self::MovementDiffers,
@@ -77,6 +84,8 @@ impl Check {
         Self::Reservation,
         Self::Pool,
         Self::Evidence,
+        Self::Parts,
+        Self::Deposits,
         Self::Webhook,
         Self::Run,
         Self::Orphan,
@@ -92,6 +101,7 @@ impl Check {
             Self::WakeUp => "wake_up",
             Self::History => "history",
             Self::Replay => "replay",
+            Self::Transitions => "transitions",
             Self::MovementMissing => "movement_missing",
             Self::MovementStray => "movement_stray",
             Self::MovementDiffers => "movement_differs",
@@ -101,6 +111,8 @@ impl Check {
             Self::Reservation => "reservation",
             Self::Pool => "pool",
             Self::Evidence => "evidence",
+            Self::Parts => "parts",
+            Self::Deposits => "deposits",
             Self::Webhook => "webhook",
             Self::Run => "run",
             Self::Orphan => "orphan",

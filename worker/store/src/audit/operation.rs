@@ -6,7 +6,7 @@ use payfleet_core::provider::Action;
 use payfleet_core::{OperationId, ProviderKey};
 use rust_decimal::Decimal;
 
-use super::facts::{Facts, HistoryRow, Intent, Reserved, Row};
+use super::facts::{Facts, HistoryRow, Intent, Reserved, Row, Told};
 use super::replay::{Broken, Replayed, replay};
 use super::{Check, Desk, money};
 use crate::StoreError;
@@ -19,6 +19,7 @@ pub(super) fn check(facts: &Facts, desk: &mut Desk<'_>) {
     let subject = format!("operation {}", facts.row.id);
     money::balances(&facts.movements, desk);
     wake_up(&subject, facts, desk);
+    transitions(&subject, facts, desk);
     let operation = match read(&facts.row) {
         Ok(operation) => operation,
         Err(why) => return desk.found(Check::Unreadable, subject, why),
@@ -85,6 +86,38 @@ fn wake_up(subject: &str, facts: &Facts, desk: &mut Desk<'_>) {
             let detail = format!("{key} waits in its inbox, and nothing will wake it");
             desk.found(Check::Evidence, subject, detail);
         }
+    }
+}
+
+/// Whether web apps are told the way to where the operation is: numbered without a gap, each beginning
+/// where the one before ended. One that is older than transitions counts none.
+fn transitions(subject: &str, facts: &Facts, desk: &mut Desk<'_>) {
+    let Facts { row, told, .. } = facts;
+    let mut found = |detail: String| desk.found(Check::Transitions, subject, detail);
+    if told.is_empty() && (row.transitions == 0 || row.transitions_archived) {
+        return;
+    }
+    let is_cut = row.transitions_archived && told.first().is_some_and(|first| first.sequence > 1);
+    let mut before = told.first().filter(|_| is_cut).map(|first| {
+        let sequence = first.sequence.saturating_sub(1);
+        (sequence, first.from_state.as_deref().unwrap_or_default())
+    });
+    for Told { sequence, from_state, to_state, .. } in told {
+        let (last, at) = before.unwrap_or((0, from_state.as_deref().unwrap_or_default()));
+        if *sequence != last.saturating_add(1) {
+            return found(format!("transition {sequence} comes after {last}"));
+        }
+        if from_state.as_deref().unwrap_or_default() != at {
+            return found(format!(
+                "transition {sequence} does not begin at {at}, where the one before ended"
+            ));
+        }
+        before = Some((*sequence, to_state));
+    }
+    let (last, at) = before.unwrap_or_default();
+    if (last, at) != (row.transitions, row.state.as_str()) {
+        let (count, state) = (row.transitions, &row.state);
+        found(format!("transition {last} leads to {at}; the operation is {state} and counts {count}"));
     }
 }
 

@@ -21,3 +21,12 @@ SELECT 'attempt ' || a.operation_id || '/' || a.intent || ' at ' || a.at,
        'intent ' || a.operation_id || '/' || a.intent
 FROM intent_attempts a
 WHERE NOT EXISTS (SELECT 1 FROM intents i WHERE i.operation_id = a.operation_id AND i.number = a.intent)
+UNION ALL
+SELECT 'transition ' || t.operation_id || '/' || t.sequence, 'operation ' || t.operation_id
+FROM transitions t WHERE NOT EXISTS (SELECT 1 FROM operations o WHERE o.id = t.operation_id)
+UNION ALL
+SELECT 'part ' || p.distribution_id || '/' || p.holder, 'operation ' || p.distribution_id
+FROM distribution_parts p WHERE NOT EXISTS (SELECT 1 FROM operations o WHERE o.id = p.distribution_id)
+UNION ALL
+SELECT 'deposit ' || d.network || '/' || d.transaction, 'operation ' || d.operation_id
+FROM deposits d WHERE NOT EXISTS (SELECT 1 FROM operations o WHERE o.id = d.operation_id)

@@ -11,6 +11,8 @@ pub(super) async fn check(connection: &mut PgConnection, desk: &mut Desk<'_>) ->
     orphans(connection, desk).await?;
     pools(connection, desk).await?;
     issued_shares(connection, desk).await?;
+    parts(connection, desk).await?;
+    deposits(connection, desk).await?;
     webhooks(connection, desk).await?;
     runs(connection, desk).await
 }
@@ -52,6 +54,22 @@ async fn issued_shares(connection: &mut PgConnection, desk: &mut Desk<'_>) -> Re
     while let Some(row) = rows.try_next().await? {
         let detail = format!("{} % of {} have been issued", row.issued, row.unit);
         desk.found(Check::Pool, format!("account {}", row.account), detail);
+    }
+    Ok(())
+}
+
+async fn parts(connection: &mut PgConnection, desk: &mut Desk<'_>) -> Result<(), StoreError> {
+    let mut rows = sqlx::query_file!("src/audit/parts.sql").fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        desk.found(Check::Parts, row.subject, row.detail);
+    }
+    Ok(())
+}
+
+async fn deposits(connection: &mut PgConnection, desk: &mut Desk<'_>) -> Result<(), StoreError> {
+    let mut rows = sqlx::query_file!("src/audit/deposits.sql").fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        desk.found(Check::Deposits, row.subject, row.detail);
     }
     Ok(())
 }
