@@ -100,6 +100,8 @@ pub(crate) enum Cell {
     /// The client repeats its request while the worker is at the point, and again when all is over and
     /// Redis has forgotten.
     Repetition(Point),
+    /// The client takes its wish back while the call cannot be taken back any more.
+    Cancellation(Point),
     /// Two workers are handed the operation again and again while its call is under way.
     TwoWorkers,
     /// Webhooks come before the answer of the call.
@@ -115,7 +117,7 @@ impl Cell {
         let at = |cell: fn(Point) -> Self| Point::ALL.into_iter().map(cell);
         let points = at(Self::Crash).chain(at(Self::Redelivery)).chain(at(Self::Repetition));
         let others = [Self::TwoWorkers, Self::EarlyWebhooks, Self::LateWebhooks, Self::ContradictoryWebhook];
-        points.chain(others).collect()
+        points.chain(at(Self::Cancellation)).chain(others).collect()
     }
 
     pub(crate) fn name(self) -> String {
@@ -123,6 +125,7 @@ impl Cell {
             Self::Crash(point) => format!("crash::{}", point.name()),
             Self::Redelivery(point) => format!("redelivery::{}", point.name()),
             Self::Repetition(point) => format!("repetition::{}", point.name()),
+            Self::Cancellation(point) => format!("cancellation::{}", point.name()),
             Self::TwoWorkers => "two_workers".to_owned(),
             Self::EarlyWebhooks => "webhooks::early".to_owned(),
             Self::LateWebhooks => "webhooks::late_twice_and_backwards".to_owned(),
@@ -134,6 +137,10 @@ impl Cell {
     pub(crate) const fn is_of(self, row: Row) -> bool {
         match self {
             Self::ContradictoryWebhook => row.has_a_contradiction(),
+            Self::Cancellation(point) => {
+                matches!(row, Row::PayoutToAnAddress | Row::PayoutToABank)
+                    && (point.leaves_doubt() || matches!(point, Point::Recorded))
+            }
             Self::Crash(_)
             | Self::Redelivery(_)
             | Self::Repetition(_)
@@ -149,6 +156,7 @@ impl Cell {
             Self::Crash(point) => crash(stage, &asked, point).await,
             Self::Redelivery(point) => redelivery(stage, &asked, point).await,
             Self::Repetition(point) => repetition(stage, &asked, point).await,
+            Self::Cancellation(point) => cancellation(stage, &asked, point).await,
             Self::TwoWorkers => two_workers(stage, &asked).await,
             Self::EarlyWebhooks => early_webhooks(stage, &asked).await,
             Self::LateWebhooks => late_webhooks(stage, &asked).await,
@@ -249,6 +257,16 @@ async fn repeat(stage: &Stage, asked: &Asked) {
     assert_eq!(again.body["job_id"], json!(asked.job), "a repetition names the same job");
 }
 
+/// It comes too late: nothing is said to be cancelled that happens.
+async fn cancellation(stage: &mut Stage, asked: &Asked, point: Point) {
+    let caught = catch(stage, asked, point).await;
+    let wish = format!("{}/{}/cancel", asked.path, asked.operation);
+    stage.world.api.post(&wish, "unused", &json!({})).await.accepted();
+    caught.let_go(stage).await;
+    stage.verdict(asked, Ending::Settled).await;
+    assert!(caught.worker.stop().await.success(), "{}", caught.worker.last_words());
+}
+
 async fn two_workers(stage: &mut Stage, asked: &Asked) {
     let sandbox = stage.sandbox();
     stage.world.providers.plan(sandbox, &asked.call, 1, json!("hold_after_effect")).await;
@@ -294,6 +312,9 @@ async fn late_webhooks(stage: &mut Stage, asked: &Asked) {
     stage.world.add_worker();
     stage.world.api.post(asked.path, &asked.key, &asked.body).await.accepted();
     stage.until_rest(asked.operation).await;
+    if stage.row == Row::Order {
+        stage.pay(asked, &["4", "3", "3"]).await;
+    }
     stage.world.providers.deliver_so(stage.sandbox(), json!({"reversed": true})).await;
     stage.verdict(asked, Ending::Settled).await;
     assert_eq!(stage.discrepancies().await, before);

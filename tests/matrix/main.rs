@@ -1,7 +1,7 @@
 //! The kill matrix: every kind that the executor runs, at every point at which a worker can die, three
 //! ways: it dies there; the job is delivered again while the first worker still holds it there; the
-//! client repeats its request meanwhile. And for every kind two workers on one operation, and webhooks
-//! early, late, twice, backwards and contradictory.
+//! client repeats its request meanwhile. And for every kind two workers on one operation, webhooks early,
+//! late, twice, backwards and contradictory, and cancellations that come too late.
 //!
 //! `cargo test -p payfleet-tests --test matrix` lists each cell by name; any part of a name runs a part.
 //! Each kind has a World of its own, in which its cells take turns; kinds run side by side.

@@ -1,5 +1,7 @@
 //! The World of a row: what its operations build on, and what each cell asks for.
 
+use std::cell::Cell;
+
 use payfleet_core::kinds::OperationKind;
 use payfleet_core::provider::Provider;
 use payfleet_core::{JobId, OperationId, TenantId};
@@ -43,6 +45,8 @@ pub(crate) struct Asked {
     /// Whose intent the call is: the operation's own, or that of one of its payouts.
     pub(crate) caller: OperationId,
     pub(crate) job: JobId,
+    /// Whether the order that it is has been paid.
+    pub(crate) is_paid: Cell<bool>,
 }
 
 impl Stage {
@@ -95,7 +99,8 @@ impl Stage {
             }
             _ => operation,
         };
-        Asked { key, path, body, call, operation, caller, job: JobId::first_of(operation) }
+        let (job, is_paid) = (JobId::first_of(operation), Cell::new(false));
+        Asked { key, path, body, call, operation, caller, job, is_paid }
     }
 
     fn needs_a_subject(&self) -> bool {

@@ -39,7 +39,16 @@ impl Stage {
     pub(crate) async fn verdict(&self, asked: &Asked, ending: Ending) {
         self.until_rest(asked.operation).await;
         if self.row == Row::Order {
-            self.pay_the_order(asked.operation).await;
+            self.pay(asked, &["10"]).await;
+            let is_paid = async |world: &World| {
+                world
+                    .store
+                    .operation(asked.operation)
+                    .await
+                    .unwrap()
+                    .is_some_and(|view| view.state.is_final())
+            };
+            self.world.until("the order is paid", is_paid).await;
         }
         // A late answer ends a doubt that a person was told of; the rescuer makes the job for it.
         if ending == Ending::Settled {
@@ -81,19 +90,17 @@ impl Stage {
         self.world.store.operation(id).await.unwrap().expect("the operation")
     }
 
-    /// The money of an order comes from somebody else.
-    async fn pay_the_order(&self, id: OperationId) {
-        let view = self.view(id).await;
-        if view.state.is_final() {
+    /// Pays an order, once: its money comes from somebody else.
+    pub(crate) async fn pay(&self, asked: &Asked, amounts: &[&str]) {
+        if asked.is_paid.replace(true) {
             return;
         }
+        let view = self.view(asked.operation).await;
         let address = view.state.facts().and_then(|facts| facts.get("address")).expect("its address");
-        self.world.chain("tron", "pay", &json!({"to": address, "amount": "10"})).await;
+        for amount in amounts {
+            self.world.chain("tron", "pay", &json!({"to": address, "amount": amount})).await;
+        }
         self.world.chain("tron", "mine", &json!({"blocks": 5})).await;
-        let is_paid = async |world: &World| {
-            world.store.operation(id).await.unwrap().is_some_and(|view| view.state.is_final())
-        };
-        self.world.until("the order is paid", is_paid).await;
     }
 
     /// Whether doubt about this operation is left to a person, as its provider declares.
