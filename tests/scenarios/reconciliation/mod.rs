@@ -38,13 +38,20 @@ async fn compare(world: &World, provider: Provider, (from, to): (Timestamp, Time
 async fn report(world: &World, job: &str) -> Value {
     let of_job = format!("/v1/reconciliations?job_id={job}");
     let listed = async |world: &World| world.api.get(&of_job).await.body["reconciliations"][0].clone();
-    world
-        .until("the run has ended", async |world| {
-            let run = listed(world).await;
-            run["state"].is_string() && run["state"] != "running"
-        })
-        .await;
-    let number = listed(world).await["id"].clone();
+    let has_ended = |run: &Value| run["state"].is_string() && run["state"] != "running";
+    // However long it takes, it goes on.
+    let mut run = Value::Null;
+    while !has_ended(&run) {
+        let so_far = (run["listed"].clone(), run["held"].clone());
+        world
+            .until("the run goes on, or has ended", async |world| {
+                let run = listed(world).await;
+                has_ended(&run) || so_far != (run["listed"].clone(), run["held"].clone())
+            })
+            .await;
+        run = listed(world).await;
+    }
+    let number = &run["id"];
     world.api.get(&format!("/v1/reconciliations/{number}")).await.body
 }
 

@@ -123,3 +123,26 @@ async fn long_records_are_compared_to_the_last_entry_at_every_provider() {
     }
     world.leave().await;
 }
+
+/// 100,000 at each with `PAYFLEET_FULL=1` (`make test-full`).
+#[tokio::test]
+async fn a_long_record_is_compared_in_little_memory() {
+    let is_full = std::env::var_os("PAYFLEET_FULL").is_some_and(|value| value == "1");
+    let count = if is_full { 100_000 } else { 3_000 };
+    for provider in Provider::ALL {
+        let world = World::with(Setup { workers: 0, ..Setup::default() }).await;
+        let window = records::agree(&world, provider, count).await;
+        let worker = world.worker_process("comparing").await;
+        let report = compare(&world, provider, window).await;
+        assert_eq!(
+            (&report["listed"], &report["held"]),
+            (&json!(count), &json!(count)),
+            "{provider}: {report}"
+        );
+        assert_eq!(report["differences"], 0, "{provider}");
+        let peak = worker.peak_mib();
+        assert!(peak < 100, "{provider}: {peak} MiB");
+        assert!(worker.stop().await.success());
+        world.leave().await;
+    }
+}

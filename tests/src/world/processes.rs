@@ -78,6 +78,13 @@ impl WorkerProcess {
         self.child.pid()
     }
 
+    /// The most memory it has held so far, in MiB.
+    pub fn peak_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.pid())).expect("it runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+    }
+
     /// Ends it at once, as a crash would.
     pub async fn kill(&self) {
         self.child.stop(Signal::KILL, PATIENCE).await;
