@@ -135,7 +135,7 @@ async fn jobs_that_wait_for_a_breaker_have_opened_no_intent_and_spent_no_attempt
     }
     assert_eq!(world.attempts_spent().await, [0; 0]);
     assert_eq!(world.providers.calls(&world.providers.heleket).await, 0);
-    let shown = world.payfleet(&["limits"]).await;
+    let shown = world.payfleet(&["limits", "list"]).await;
     let row = shown.lines().find(|line| line.starts_with("heleket:default:effects")).expect(&shown);
     assert!(row.contains("forced open") && row.contains("their maintenance since"), "{shown}");
     breaker.force(None, "").await.unwrap();
@@ -147,6 +147,34 @@ async fn jobs_that_wait_for_a_breaker_have_opened_no_intent_and_spent_no_attempt
 
 fn is_delayed(place: &payfleet_queue::Place) -> bool {
     matches!(place, payfleet_queue::Place::Delayed { .. })
+}
+
+#[tokio::test]
+async fn an_operator_sets_stops_and_resets_what_the_fleet_calls_and_says_why() {
+    let world = World::with(setup(1)).await;
+    let accepted = payouts(&world, 1).await;
+    world.run_until_idle().await;
+    let said = ["--author", "on-call", "--reason", "ticket 7"];
+    let run = async |arguments: &[&str]| world.payfleet(&[arguments, &said].concat()).await;
+
+    run(&["limits", "set", "heleket:default:all", "2/10s"]).await;
+    let state = limiter(&world).await;
+    assert_eq!((state.limit.count, state.limit.window), (2, Duration::from_secs(10)));
+    assert_eq!(state.set.unwrap().reason, "ticket 7 (on-call)");
+    run(&["limits", "stop", "heleket:default:all"]).await;
+    let refused = gate(&world).enter(DOOR).await.expect_err("it is stopped");
+    assert!(refused.reason.contains("until an operator lifts it"), "{refused:?}");
+    run(&["limits", "reset", "heleket:default:all"]).await;
+    let state = limiter(&world).await;
+    assert_eq!((state.limit.count, state.set, state.forced), (LIMIT, None, None));
+
+    run(&["breakers", "open", "heleket:default:effects"]).await;
+    let refused = gate(&world).enter(DOOR).await.expect_err("it is open");
+    assert!(refused.reason.contains("breaker"), "{refused:?}");
+    assert_eq!(breaker(&world).await.unwrap().forced.unwrap().note.reason, "ticket 7 (on-call)");
+    run(&["breakers", "reset", "heleket:default:effects"]).await;
+    assert_eq!(breaker(&world).await.unwrap().forced, None);
+    check(world, &accepted).await;
 }
 
 #[tokio::test]
@@ -218,7 +246,9 @@ async fn what_stripe_asks_not_to_repeat_is_looked_up_and_its_key_is_not_sent_aga
     assert!(paid.status().is_success(), "{}", paid.text().await.unwrap());
     world.run_until_idle().await;
     world.assert_state(id, "settled").await;
-    assert_eq!(world.providers.effects(&world.providers.stripe).await.len(), 1);
+    let effects = world.providers.effects(&world.providers.stripe).await;
+    let payments = effects.iter().filter(|effect| effect.kind == "payment").count();
+    assert_eq!(payments, 1, "beside the change that paid it: {effects:?}");
     // A look-up has no answer of a sending.
     let probes = world.exchanges().await;
     assert_eq!(probes.first(), Some(&("call".to_owned(), "do_not_repeat".to_owned(), Some(500))));

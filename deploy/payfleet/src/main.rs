@@ -20,7 +20,9 @@ Examples:
   payfleet providers test stripe     does it let us in
   payfleet events list --outcome failed
                                      what providers told us, and what became of each
-  payfleet limits                    how often providers may be called now, and which are not called
+  payfleet limits list               how often providers may be called now, and which are not called
+  payfleet limits set heleket:default:all 5/s --author NAME --reason WHY
+                                     calls Heleket less often, the whole fleet
   payfleet audit                     recomputes everything and names what differs
   payfleet receivers list            whom the fleet tells of what happens, and who is behind
   payfleet archive --before 2026-05 --to DIR
@@ -64,8 +66,12 @@ enum Command {
     Receivers(commands::receivers::Command),
     /// Takes old months of history out of the database, into files
     Archive(commands::archive::Options),
-    /// The fleet's limiters and circuit breakers as they are now
-    Limits(commands::limits::Options),
+    /// How often the fleet calls its providers
+    #[command(subcommand)]
+    Limits(commands::limits::Command),
+    /// Which providers the fleet does not call
+    #[command(subcommand)]
+    Breakers(commands::breakers::Command),
     /// Makes an API token, or hashes the one on stdin, for the producer
     HashToken(commands::hash_token::Options),
     /// Verifies a provider's delivery, or signs one
@@ -91,7 +97,8 @@ async fn main() -> ExitCode {
         Command::Rebuild(options) => commands::rebuild::run(&options).await,
         Command::Receivers(command) => commands::receivers::run(command).await,
         Command::Archive(options) => commands::archive::run(&options).await,
-        Command::Limits(options) => commands::limits::run(&options).await,
+        Command::Limits(command) => commands::limits::run(command).await,
+        Command::Breakers(command) => commands::breakers::run(command).await,
         Command::HashToken(options) => commands::hash_token::run(&options),
         Command::Webhook(command) => commands::webhook::run(command),
         Command::Sandbox(options) => commands::sandbox::run(options).await,

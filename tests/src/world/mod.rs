@@ -264,6 +264,7 @@ impl World {
             database_connections: self.setup.database_connections,
             name: name.to_owned(),
             concurrency: 8,
+            health_listen: None,
             shutdown_grace: Duration::from_secs(20),
             reconcile_every: self.setup.reconcile_every,
             confirm_interval: Some(self.setup.confirm_interval),

@@ -100,6 +100,11 @@ impl WorkerProcess {
         self.child.stop(Signal::TERM, PATIENCE).await.expect("it ends")
     }
 
+    /// Waits until it has ended by itself.
+    pub async fn ended(&self) -> std::process::ExitStatus {
+        self.child.wait(PATIENCE).await.expect("it ends")
+    }
+
     /// What it said last.
     pub fn last_words(&self) -> String {
         self.child.last_words()

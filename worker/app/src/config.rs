@@ -1,6 +1,7 @@
 //! What a worker is told by its environment.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use payfleet_core::address::Network;
@@ -22,6 +23,7 @@ Environment:
   WORKER_NAME            unique in the fleet; default: host name and process id
   CONCURRENCY            jobs at once per queue; default 16
   QUEUE_PREFIX           default payfleet
+  HEALTH_LISTEN          where GET /healthz and /readyz are answered, such as 0.0.0.0:8081; unset: nowhere
   LEASE_MS               how long a lease lasts without a heartbeat; default 10000
   SHUTDOWN_GRACE_MS      how long running jobs may take after SIGTERM; default 45000, longer than
                          the longest call of a provider
@@ -75,6 +77,8 @@ pub struct Config {
     pub name: String,
     /// Jobs at once, per queue.
     pub concurrency: usize,
+    /// Where its health is told; `None`: nowhere.
+    pub health_listen: Option<SocketAddr>,
     /// How long running jobs may take after the signal to stop.
     pub shutdown_grace: Duration,
     /// How often each provider's record is compared with ours.
@@ -150,6 +154,7 @@ impl Config {
             database_connections,
             name,
             concurrency,
+            health_listen: settings.optional("HEALTH_LISTEN"),
             shutdown_grace,
             reconcile_every: Some(reconcile_every).filter(|every| !every.is_zero()),
             confirm_interval,

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::executor::Executor;
 use crate::handlers::{Callbacks, Handlers, WEBHOOKS_AT_ONCE};
+use crate::health::{self, Health};
 use crate::weather::Weather;
 use crate::{Config, archiver, chains, rescuer, scheduler, teller};
 
@@ -38,6 +39,14 @@ pub enum RunError {
     /// A kind's name is no queue's name.
     #[error(transparent)]
     QueueName(#[from] payfleet_core::job::InvalidQueueName),
+    /// The address that health is told at cannot be listened on.
+    #[error("HEALTH_LISTEN: cannot listen on {address}: {error}")]
+    Health {
+        /// Which.
+        address: std::net::SocketAddr,
+        /// Why not.
+        error: std::io::Error,
+    },
     /// The workers ended with an error.
     #[error("the workers ended: {0}")]
     Monitor(String),
@@ -50,6 +59,12 @@ pub enum RunError {
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError> {
     let queue = Queue::open(config.queue.clone())?;
     let store = Store::connect_lazy(&config.database_url, config.database_connections)?;
+    let listener = match config.health_listen {
+        Some(address) => {
+            Some(health::listen(address).await.map_err(|error| RunError::Health { address, error })?)
+        }
+        None => None,
+    };
     refuse_unsafe(&queue).await?;
     let providers = configured(&config);
     let weather = Weather::new(&queue, &config.limits, config.breaker)?;
@@ -70,11 +85,12 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         config.finality,
     );
 
+    let health = Health::default();
     let mut monitor = Monitor::new();
     // A worker that knows no receiver leaves telling them to those that do.
     let tells = |kind: &JobKind| *kind != JobKind::Notify || !config.receivers.all.is_empty();
     for kind in JobKind::ALL.into_iter().filter(tells) {
-        monitor = register(monitor, kind, &queue, &handlers, &config)?;
+        monitor = register(monitor, kind, &queue, &handlers, &config, &health)?;
     }
     let queues = JobKind::ALL.into_iter().map(JobKind::queue).collect::<Result<Vec<_>, _>>()?;
     let plan = scheduler::Plan { providers, every: config.reconcile_every };
@@ -88,6 +104,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         spawn("scheduler", scheduler::run(store.clone(), queue.clone(), clock, plan, stop.clone())),
         spawn("teller", teller::run(store.clone(), queue.clone(), config.receivers.clone(), stop.clone())),
     ];
+    let telling = listener.map(|listener| spawn("health", health::serve(listener, health, stop.clone())));
     tracing::info!(worker.name = config.name, "The worker is running.");
     let result = monitor
         .shutdown_timeout(config.shutdown_grace)
@@ -96,7 +113,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
             Ok(())
         })
         .await;
-    for task in beside {
+    for task in beside.into_iter().chain(telling) {
         // A task that panicked has said so; the others have stopped with the token.
         let _ = task.await;
     }
@@ -129,6 +146,7 @@ fn register(
     queue: &Queue,
     handlers: &Handlers,
     config: &Config,
+    health: &Health,
 ) -> Result<Monitor, RunError> {
     let name = kind.queue()?;
     let options = BackendOptions {
@@ -139,9 +157,10 @@ fn register(
         // A kind may call several providers, and a limited one is not to hold up the others' jobs.
         limiters: Vec::new(),
     };
-    let (queue, handlers) = (queue.clone(), handlers.clone());
+    let (queue, handlers, health) = (queue.clone(), handlers.clone(), health.clone());
     Ok(monitor.register(move |_restarts| {
         let backend = RedisBackend::new(queue.clone(), name.clone(), options.clone());
+        health.watch(name.clone(), backend.progress());
         let handlers = handlers.clone();
         WorkerBuilder::new(format!("{}-{kind}", options.worker)).backend(backend).build(
             move |delivery: Delivery| {

@@ -13,6 +13,7 @@ pub mod config;
 pub mod executor;
 pub mod fleet;
 pub mod handlers;
+mod health;
 pub mod jobs;
 pub mod rebuild;
 pub mod receivers;

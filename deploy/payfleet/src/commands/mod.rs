@@ -2,6 +2,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod audit;
+pub(crate) mod breakers;
 pub(crate) mod dlq;
 pub(crate) mod events;
 pub(crate) mod hash_token;
@@ -11,6 +12,7 @@ pub(crate) mod orders;
 pub(crate) mod providers;
 pub(crate) mod rebuild;
 pub(crate) mod receivers;
+mod said;
 pub(crate) mod sandbox;
 pub(crate) mod show;
 mod stores;

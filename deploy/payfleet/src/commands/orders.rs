@@ -6,6 +6,7 @@ use payfleet_core::kinds::OperationKind;
 use payfleet_core::kinds::lifecycle::Event;
 use payfleet_store::Delivered;
 
+use super::said::Said;
 use super::stores::Database;
 
 /// Subcommands of `payfleet orders`.
@@ -27,20 +28,13 @@ pub(crate) struct Confirm {
     database: Database,
     /// The order's operation id
     order: OperationId,
-    /// Who says so
-    #[arg(long)]
-    author: String,
-    /// Why
-    #[arg(long)]
-    reason: String,
+    #[command(flatten)]
+    said: Said,
 }
 
 pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
     let Command::Confirm(confirm) = command;
-    let (author, reason) = (confirm.author.trim(), confirm.reason.trim());
-    if author.is_empty() || reason.is_empty() {
-        bail!("--author and --reason must say something: they stay with the order for good");
-    }
+    let (author, reason) = confirm.said.parts()?;
     let store = confirm.database.open()?;
     let order = confirm.order;
     match store.operation(order).await? {

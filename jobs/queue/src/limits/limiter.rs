@@ -78,6 +78,15 @@ impl Queue {
         let named = Named::new(self, keys::Shared::Limiter, name)?;
         Ok(Limiter { queue: self.clone(), named: Arc::new(named), limit })
     }
+
+    /// The limiter of this name with the limit that its callers declared: for those who look at it, or
+    /// change it for all.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`], as for [`Queue::limiter`].
+    pub fn known_limiter(&self, name: &str) -> Result<Limiter, Error> {
+        Limiter::as_declared(self, name)
+    }
 }
 
 impl Limiter {

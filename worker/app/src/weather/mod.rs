@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 use appointments::Appointments;
 use leave::{Leave, Permit};
-pub use settings::Limits;
+pub use settings::{Limits, parse_rate};
 
 /// When to ask again where an operator has stopped the calls, and where Redis does not answer.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);

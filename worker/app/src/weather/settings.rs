@@ -86,12 +86,21 @@ fn parse(service: Service, part: &str) -> Result<(&'static str, Rate), String> {
         let known: Vec<&str> = classes().collect();
         return Err(format!("{:?} is no class of {service}; there are {}", name.trim(), known.join(", ")));
     };
-    let (count, window) = rate.split_once('/').unwrap_or((rate, "s"));
+    let rate = parse_rate(rate).map_err(|mistake| format!("{class}: {mistake}, as in {class}=10/s"))?;
+    Ok((class, rate))
+}
+
+/// Reads a rate: `25/s`, `100/m`, `10/10s`; 25 alone is a second's.
+///
+/// # Errors
+/// In words, what is wrong with it.
+pub fn parse_rate(text: &str) -> Result<Rate, String> {
+    let (count, window) = text.split_once('/').unwrap_or((text, "s"));
     let count = count.trim().parse().ok().filter(|count| (1..=MOST).contains(count));
-    let count = count.ok_or_else(|| format!("{class}: give a count of 1 to {MOST}, as in {class}=10/s"))?;
+    let count = count.ok_or_else(|| format!("give a count of 1 to {MOST}"))?;
     let window = parse_window(window.trim())
-        .ok_or_else(|| format!("{class}: the time must be s, m, h or like 10s, and at most 24 h"))?;
-    Ok((class, Rate { count, window }))
+        .ok_or_else(|| "the time must be s, m, h or like 10s, and at most 24 h".to_owned())?;
+    Ok(Rate { count, window })
 }
 
 fn parse_window(text: &str) -> Option<Duration> {
@@ -149,7 +158,8 @@ mod tests {
         ]);
         assert_eq!(limits.all(Service::Heleket), Rate::per_second(10));
         let count = "TATUM_LIMITS: all: give a count of 1 to 1000000, as in all=10/s";
-        let window = "BANTU_LIMITS: all: the time must be s, m, h or like 10s, and at most 24 h";
+        let window =
+            "BANTU_LIMITS: all: the time must be s, m, h or like 10s, and at most 24 h, as in all=10/s";
         let expected = [
             count,
             count,
