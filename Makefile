@@ -8,12 +8,12 @@ NEWEST := $(shell printf '%s\n' "$(LINT_VERSION)" "$(RUSTC_VERSION)" | sort -V |
 DENY_WARNINGS := $(if $(filter $(NEWEST),$(LINT_VERSION)),-- -D warnings)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-full fmt fmt-check lint deny sql sql-check demo bench-queue
+.PHONY: help install run test test-full fmt fmt-check lint deny sql sql-check demo bench-queue bench-money
 
 help: ## Says what each target does.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-install: ## Installs redis-server, PostgreSQL and a C compiler where they are missing.
+install: ## Installs redis-server, PostgreSQL with pgbench, and a C compiler where they are missing.
 	@sh deploy/install.sh
 
 run: install ## Builds the fleet and runs it: Redis, Postgres, sandboxes, producer, two workers, demo traffic.
@@ -58,3 +58,6 @@ sql-check: install ## Fails when .sqlx does not match the SQL in the sources.
 bench-queue: install ## Measures the queue beside hand-written loops and apalis-redis. ARGS="--quick --rows drain,memory".
 	cargo run --release -p payfleet-tests --bin bench-queue -- $(ARGS)
 
+bench-money: install ## Measures payouts and webhooks beside pgbench, and what waiting for chains asks of providers. ARGS="--quick".
+	cargo build --release -p payfleet-tests -p payfleet-worker --bin bench-money --bin payfleet-worker
+	./target/release/bench-money $(ARGS)

@@ -5,12 +5,12 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use payfleet::servers::{AppendFsync, RedisOptions, RedisServer};
+use payfleet_tests::measure::Series;
+use payfleet_tests::measure::kernel::cpu_ns;
 use redis::aio::MultiplexedConnection;
 
 use crate::engine::{Engine, Producer, connect};
 use crate::load::Kind;
-use crate::measured::Series;
-use crate::process::cpu_ns;
 use crate::stock;
 use crate::worker::{Orders, Worker};
 

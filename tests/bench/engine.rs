@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use payfleet_core::job::NewJob;
+use payfleet_tests::measure::Side;
 use redis::aio::MultiplexedConnection;
 
 use crate::load::{self, Kind, Payload, Plain};
@@ -24,9 +25,8 @@ pub(crate) enum Engine {
     Stock,
 }
 
-impl Engine {
-    /// As tables name it.
-    pub(crate) const fn name(self) -> &'static str {
+impl Side for Engine {
+    fn name(self) -> &'static str {
         match self {
             Self::Ours => "payfleet-queue",
             Self::Lease => "lease",
@@ -35,6 +35,12 @@ impl Engine {
         }
     }
 
+    fn is_ours(self) -> bool {
+        self == Self::Ours
+    }
+}
+
+impl Engine {
     /// Jobs to be enqueued later: making them is not what is measured.
     pub(crate) fn make(self, numbers: Range<u64>, sent_ns: u64, kind: Kind) -> Jobs {
         match self {

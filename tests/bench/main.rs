@@ -7,9 +7,7 @@ mod document;
 mod engine;
 mod lease;
 mod load;
-mod measured;
 mod ours;
-mod process;
 mod rows_drain;
 mod rows_enqueue;
 mod rows_faults;
@@ -22,34 +20,20 @@ mod stream;
 mod why;
 mod worker;
 
-use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use bench::Bench;
 use clap::Parser;
-use measured::Measured;
+use payfleet_tests::measure::{Measured, Table, Wishes};
 
 /// Measures payfleet-queue.
 #[derive(clap::Parser)]
 struct Args {
-    /// One JSON object a row instead of a table.
-    #[arg(long)]
-    json: bool,
-    /// Fewer jobs, once each: for development.
-    #[arg(long)]
-    quick: bool,
-    /// Puts the table into docs/benchmarks.md.
-    #[arg(long)]
-    write: bool,
-    /// How often each row is measured.
-    #[arg(long)]
-    times: Option<usize>,
+    #[command(flatten)]
+    wishes: Wishes,
     /// Jobs of one measurement.
     #[arg(long)]
     jobs: Option<u64>,
-    /// Only these rows or families.
-    #[arg(long, value_delimiter = ',')]
-    rows: Vec<String>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -67,26 +51,19 @@ async fn main() -> anyhow::Result<()> {
     if let Some(Command::Work(orders)) = args.command {
         return worker::obey(orders).await;
     }
+    let wishes = args.wishes;
+    wishes.check()?;
     let bench = Bench {
-        times: args.times.unwrap_or(if args.quick { 1 } else { 3 }),
-        jobs: args.jobs.unwrap_or(if args.quick { 10_000 } else { 50_000 }),
-        quick: args.quick,
-        wanted: args.rows.iter().cloned().collect::<BTreeSet<_>>(),
+        times: wishes.times(),
+        jobs: args.jobs.unwrap_or(if wishes.quick { 10_000 } else { 50_000 }),
+        quick: wishes.quick,
+        wanted: wishes.wanted(),
         rss: Mutex::default(),
     };
-    anyhow::ensure!(!args.write || (args.rows.is_empty() && !args.quick), "only a full run is written");
-    let document = Mutex::new(format!("{}\n", document::head(&bench)));
-    if !args.json {
-        println!("{}", document::head(&bench));
-    }
-    run(&bench, |row| {
-        println!("{}", if args.json { row.json() } else { row.line() });
-        let mut document = document.lock().expect("nobody panics here");
-        document.push_str(&format!("{}\n", row.line()));
-    })
-    .await?;
-    if args.write {
-        document::write(&document.into_inner().expect("nobody panics here"))?;
+    let table = Table::begin(&wishes, &document::head(&bench), why::WHYS);
+    run(&bench, |row| table.show(row)).await?;
+    if wishes.write {
+        table.write()?;
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! Draining: how fast, and what a job costs of the worker's CPU and of Redis'.
 
 use payfleet::servers::AppendFsync::{Always, EverySec};
+use payfleet_tests::measure::{Measured, Target};
 
 use crate::bench::{Bench, series};
 use crate::engine::Engine;
 use crate::load::Kind;
-use crate::measured::{Measured, Target};
 use crate::seen::Act;
 
 const ALL: [Engine; 4] = [Engine::Ours, Engine::Lease, Engine::Stream, Engine::Stock];
@@ -73,7 +73,7 @@ pub(crate) async fn against_ourselves(
     about: &str,
     once: impl AsyncFn(usize) -> anyhow::Result<f64>,
 ) -> anyhow::Result<Vec<Measured>> {
-    let mut found = [crate::measured::Series::default(), crate::measured::Series::default()];
+    let mut found = [payfleet_tests::measure::Series::default(), payfleet_tests::measure::Series::default()];
     for _ in 0..bench.times {
         for (which, series) in found.iter_mut().enumerate() {
             series.push(once(which).await?);

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use payfleet::servers::AppendFsync::EverySec;
+use payfleet_tests::measure::{Measured, Target};
 
 use crate::bench::{Bench, rate, series};
 use crate::engine::{Engine, Producer};
 use crate::load::Kind;
-use crate::measured::{Measured, Target};
 
 const ALL: [Engine; 4] = [Engine::Ours, Engine::Lease, Engine::Stream, Engine::Stock];
 const PRODUCERS: usize = 16;

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use payfleet::servers::AppendFsync::EverySec;
+use payfleet_tests::measure::{Measured, Series, Target};
 
 use crate::bench::Bench;
 use crate::engine::{Engine, Jobs, Producer};
 use crate::load::Kind;
-use crate::measured::{Measured, Series, Target};
 use crate::seen::Act;
 use crate::worker::{Orders, Worker};
 

@@ -6,11 +6,11 @@ use std::time::Instant;
 use payfleet::servers::AppendFsync::EverySec;
 use payfleet_queue::limits::{Admission, BreakerPolicy, Limit, Verdict};
 use payfleet_queue::{Config, Queue};
+use payfleet_tests::measure::{Measured, Series, Target};
 
 use crate::bench::{Bench, rate};
 use crate::engine::{Engine, connect};
 use crate::load::Kind;
-use crate::measured::{Measured, Series, Target};
 use crate::rows_drain::against_ourselves;
 
 /// At most 15 % slower.

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use payfleet::servers::AppendFsync::EverySec;
+use payfleet_tests::measure::{Measured, Target};
 
 use crate::bench::{Bench, series};
 use crate::engine::{Engine, Producer, connect};
 use crate::load::{Kind, monotonic_ns};
-use crate::measured::{Measured, Target};
 use crate::rows_enqueue::warm_up;
 use crate::seen::Report;
 use crate::worker::{Orders, Worker};

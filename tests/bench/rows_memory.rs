@@ -1,11 +1,11 @@
 //! Redis' memory: of a waiting job, and of what is left of a finished one.
 
 use payfleet::servers::AppendFsync::EverySec;
+use payfleet_tests::measure::{Measured, Target};
 
 use crate::bench::{Bench, FILL, series};
 use crate::engine::{Engine, Producer};
 use crate::load::Kind;
-use crate::measured::{Measured, Target};
 use crate::rows_enqueue::warm_up;
 use crate::worker::{Orders, Worker};
 

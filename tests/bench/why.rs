@@ -1,6 +1,8 @@
 //! Why a target is missed after honest effort, and where the time goes. Filled in by hand.
 
-const WHYS: [(&str, &str); 5] = [
+use payfleet_tests::measure::Whys;
+
+pub(crate) const WHYS: &Whys = &[
     (
         "enqueue",
         "calls wait for turns: two are in flight, with about eight jobs each, and a turn's way through the producer's \
@@ -28,8 +30,3 @@ const WHYS: [(&str, &str); 5] = [
          slowest wait for is not found",
     ),
 ];
-
-/// The reason on record for a row.
-pub(crate) fn missed(row: &str) -> &'static str {
-    WHYS.iter().find(|(name, _)| *name == row).map_or("not looked into yet", |(_, why)| why)
-}

@@ -5,11 +5,11 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use anyhow::Context;
+use payfleet_tests::measure::kernel::{cpu_ns, peak_rss_mib};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::engine::Engine;
-use crate::process::{cpu_ns, peak_rss_mib};
 use crate::seen::{Act, Report, Seen};
 
 /// What a worker is told.

@@ -204,3 +204,22 @@ async fn a_payout_is_cancelled_only_while_nothing_was_sent() {
     assert!(worker.stop().await.success());
     world.finish().await;
 }
+
+/// More deposits than one look asks about come to their depth with one block: none waits for the next.
+#[tokio::test]
+async fn many_deposits_that_become_final_with_one_block_are_all_counted() {
+    let world = World::start().await;
+    let mut orders = Vec::new();
+    for number in 0..60 {
+        orders.push(placed(&world, &format!("o-{number}"), "1").await);
+    }
+    for (_, address) in &orders {
+        pay(&world, address, "1").await;
+    }
+    mine(&world, 5).await;
+    for (id, _) in &orders {
+        until_state(&world, *id, "settled").await;
+    }
+    world.abandon_webhooks();
+    world.finish().await;
+}

@@ -3,6 +3,7 @@
 use payfleet_core::address::Network;
 use payfleet_core::job::TraceContext;
 use payfleet_core::kinds::mint::{AssetMetadata, AssetType, Share};
+use payfleet_core::kinds::order::Order;
 use payfleet_core::kinds::payout::{Destination, Payout};
 use payfleet_core::kinds::{NewOperation, Request};
 use payfleet_core::{AccountId, JobId, Money, OperationId, ProviderKey, TenantId};
@@ -48,6 +49,15 @@ pub fn mint(key: &str, asset_id: &str, percent: &str) -> NewOperation {
         invested: Money::parse_positive("500", "USD".parse().expect("an asset")).expect("an amount"),
     };
     operation(key, Request::Mint(share))
+}
+
+/// An order of 10 TRX under `key`.
+pub fn order(key: &str) -> NewOperation {
+    let money = Money::parse_positive("10", "TRX".parse().expect("an asset")).expect("an amount");
+    operation(
+        key,
+        Request::Order(Order { money, network: Network::Tron, lifetime_s: 3_600, reference: None }),
+    )
 }
 
 /// `request` of tenant `default` under `key`.

@@ -94,7 +94,7 @@ async fn a_parked_operation_stays_until_an_operator_or_news_moves_it() {
         parked: payfleet_core::kinds::lifecycle::Parked::AttemptsExhausted,
         reason: "used up".to_owned(),
     };
-    store.set_next(&mut claimed, &parked).await.unwrap();
+    store.set_next(&mut claimed, &job("w"), &parked).await.unwrap();
     let request = |redrive| ClaimRequest { id: new.id(), first: None, job: job("b"), redrive };
     assert!(matches!(store.claim(&request(false)).await.unwrap(), Claim::Parked { .. }));
     assert_eq!(store.overdue(0, 10).await.unwrap().len(), 0, "the rescuer leaves it alone");
@@ -155,7 +155,7 @@ async fn events_that_came_meanwhile_are_never_slept_over() {
         parked: payfleet_core::kinds::lifecycle::Parked::InDoubt,
         reason: "nobody can tell".to_owned(),
     };
-    store.set_next(&mut prober, &parked).await.unwrap();
+    store.set_next(&mut prober, &job("w"), &parked).await.unwrap();
     assert!(prober.events_wait);
     assert_eq!(store.operation(new.id()).await.unwrap().unwrap().parked, None);
     let next = claim_again(&store, new.id(), "next").await;
@@ -218,7 +218,7 @@ async fn a_hint_that_moves_nothing_uses_up_the_version_it_is_recorded_under() {
         parked: payfleet_core::kinds::lifecycle::Parked::AttemptsExhausted,
         reason: "used up".to_owned(),
     };
-    store.set_next(&mut claimed, &parked).await.unwrap();
+    store.set_next(&mut claimed, &job("w"), &parked).await.unwrap();
     let hint = Event::Hinted { report: report("u1", Progress::Pending) };
     store.deliver(new.id(), "webhook:1", &hint).await.unwrap();
     let request = |redrive| ClaimRequest { id: new.id(), first: None, job: job("b"), redrive };
@@ -229,4 +229,37 @@ async fn a_hint_that_moves_nothing_uses_up_the_version_it_is_recorded_under() {
     };
     open(&store, &mut released, "b").await;
     assert_eq!(audit(&store).await, []);
+}
+
+/// A worker that is stopped drops what it is about to write, wherever that is.
+#[tokio::test]
+async fn a_write_that_is_given_up_at_any_moment_leaves_no_connection_that_loses_the_next() {
+    let url = payfleet_tests::servers::database().await;
+    let store = payfleet_store::Store::connect_lazy(&url, 1).unwrap();
+    claim(&store, &payout("k"), "w").await;
+    for polls in 0..40 {
+        let hint = Event::Hinted { report: report("u1", Progress::Pending) };
+        let key = format!("given up {polls}");
+        let mut writing = Box::pin(store.deliver(payout("k").id(), &key, &hint));
+        let mut left = polls;
+        std::future::poll_fn(|context| {
+            left -= 1;
+            if left < 0 || writing.as_mut().poll(context).is_ready() {
+                return std::task::Poll::Ready(());
+            }
+            std::task::Poll::Pending
+        })
+        .await;
+        drop(writing);
+        let kept = format!("kept {polls}");
+        assert!(
+            matches!(store.deliver(payout("k").id(), &kept, &hint).await, Ok(Delivered::New(_))),
+            "{polls}"
+        );
+        let another = payfleet_store::Store::connect_lazy(&url, 1).unwrap();
+        let again = another.deliver(payout("k").id(), &kept, &hint).await.unwrap();
+        assert!(matches!(again, Delivered::Repeated(_)), "{polls}: it was rolled back in silence");
+        another.close().await;
+    }
+    store.close().await;
 }

@@ -1,10 +1,11 @@
 //! Webhooks stored in one transaction, each with its own outcome.
 
+use payfleet_core::address::Network;
 use payfleet_core::kinds::lifecycle::{Event, State};
 use payfleet_core::provider::{CallOutcome, Progress, Provider, Report};
-use payfleet_core::{AccountId, Timestamp};
-use payfleet_store::{IncomingWebhook, Next, Store, Taken, WebhookContent, WebhookCount};
-use payfleet_tests::store::{audit, claim, claim_again, intent, job, open, payout, store};
+use payfleet_core::{AccountId, Money, Timestamp};
+use payfleet_store::{IncomingWebhook, Next, SeenDeposit, Store, Taken, WebhookContent, WebhookCount};
+use payfleet_tests::store::{audit, claim, claim_again, intent, job, open, order, payout, store};
 
 fn incoming(event_key: &str, content: WebhookContent) -> IncomingWebhook {
     IncomingWebhook {
@@ -64,6 +65,7 @@ async fn each_event_of_a_batch_has_its_own_outcome() {
         .iter()
         .map(|one| match one {
             Taken::Processed { operation, during_call, .. } => format!("{} {during_call}", operation.id),
+            Taken::Deposited => "deposited".to_owned(),
             Taken::Ignored => "ignored".to_owned(),
             Taken::Left => "left".to_owned(),
         })
@@ -109,4 +111,40 @@ async fn a_batch_with_an_event_that_cannot_be_stored_writes_nothing() {
     store.take_webhooks(&batch).await.unwrap_err();
     assert_eq!(store.webhook_counts().await.unwrap(), []);
     assert!(store.overdue(0, 10).await.unwrap().is_empty());
+}
+
+/// Tatum tells of a transfer once while it waits and once when it is in a block.
+#[tokio::test]
+async fn deposits_of_a_batch_are_written_down_once_each_for_the_order_at_their_address() {
+    let store = store().await;
+    let mut placed = claim(&store, &order("placed"), "w").await;
+    let derive = |index: u32| Ok(format!("address {index}"));
+    store.allot(&mut placed, Network::Tron, &derive).await.unwrap();
+    let deposit = |event_key: &str, address: &str, block: Option<u64>| {
+        let seen = SeenDeposit {
+            network: Network::Tron,
+            transaction: "t1".to_owned(),
+            place: String::new(),
+            address_key: Network::Tron.key_of(address),
+            money: Money::parse_positive("10", "TRX".parse().unwrap()).unwrap(),
+            is_coin: true,
+            block,
+        };
+        let told = incoming(event_key, WebhookContent::Deposit { seen: Box::new(seen) });
+        IncomingWebhook { provider: Provider::Tatum, ..told }
+    };
+    let batch = [
+        deposit("pool", "address 0", None),
+        deposit("strange", "address 9", Some(7)),
+        deposit("block", "address 0", Some(7)),
+    ];
+    let taken = store.take_webhooks(&batch).await.unwrap();
+    assert!(matches!(taken.as_slice(), [Taken::Deposited, Taken::Left, Taken::Deposited]), "{taken:?}");
+    assert!(store.due_deposits(Network::Tron, 6, 10).await.unwrap().is_empty(), "not deep enough");
+    let due = store.due_deposits(Network::Tron, 7, 10).await.unwrap();
+    let seen: Vec<_> = due.iter().map(|one| (one.operation, one.seen.block)).collect();
+    assert_eq!(seen, [(order("placed").id(), Some(7))]);
+    let processed = WebhookCount { provider: "tatum".to_owned(), ..counted("processed", 2) };
+    assert_eq!(store.webhook_counts().await.unwrap(), [processed]);
+    assert_eq!(audit(&store).await, []);
 }

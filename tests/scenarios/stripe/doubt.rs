@@ -165,6 +165,38 @@ async fn an_effect_whose_key_is_too_old_is_found_by_our_reference() {
     world.finish().await;
 }
 
+/// What moves no money is looked for as well: by our reference, or by where it was to go.
+#[tokio::test]
+async fn an_account_a_customer_and_a_payment_method_whose_key_is_too_old_are_found_and_not_made_again() {
+    let mut world = World::start().await;
+    let customer = ask(&world, "/v1/customers", "payer", json!({"email": "payer@example.com"})).await;
+    let attach = |method: &str, change: &str| json!({"customer": customer, "payment_method": method, "change": change});
+    let first = ask(&world, "/v1/payment_methods", "first", attach("pm_card_visa", "attach")).await;
+    until(&world, first, "settled").await;
+    let method = shown(&world, first).await["result"]["payment_method"].as_str().unwrap().to_owned();
+    let detaches = format!("/v1/payment_methods/{method}/detach");
+    let kinds = [
+        ("/v1/accounts", "/v1/accounts", json!({"country": "US", "email": "carrier@example.com"})),
+        ("/v1/customers", "/v1/customers", json!({"email": "other@example.com"})),
+        (detaches.as_str(), "/v1/payment_methods", attach(&method, "detach")),
+    ];
+    for (at_stripe, path, body) in kinds {
+        world.run_until_idle().await;
+        world.stop_workers().await;
+        world.providers.plan(&world.providers.stripe, at_stripe, 1, json!("hold_after_effect")).await;
+        let victim = world.worker_process("victim").await;
+        let id = ask(&world, path, &format!("{path} old"), body).await;
+        world.providers.held(&world.providers.stripe, 1).await;
+        victim.kill().await;
+        world.providers.release(&world.providers.stripe).await;
+        world.age_intents(25).await;
+        world.add_worker();
+        until(&world, id, "settled").await;
+    }
+    assert_eq!(effects(&world, "account").await, 1);
+    world.finish().await;
+}
+
 #[tokio::test]
 async fn of_two_workers_on_one_transfer_one_has_its_say_and_the_other_is_evidence() {
     let mut world = World::start().await;

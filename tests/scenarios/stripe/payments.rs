@@ -198,3 +198,37 @@ async fn a_payer_whose_bank_asks_is_waited_for() {
     assert_eq!(effects(&world, "payment").await, 1);
     world.finish().await;
 }
+
+/// Stripe never says by itself that a payer has left.
+#[tokio::test]
+async fn a_payment_that_nobody_pays_is_shown_to_a_person_after_a_week_and_asked_about_no_more() {
+    let world = World::start().await;
+    let id = ask(&world, "/v1/payments", "left", json!({"amount": "20", "asset": "USD"})).await;
+    until(&world, id, "accepted").await;
+    world.accepted_earlier(id, 8).await;
+    world
+        .until("it is parked", async |world| {
+            let view = world.store.operation(id).await.unwrap().unwrap();
+            view.parked.as_deref() == Some("not_final")
+        })
+        .await;
+    world.assert_state(id, "accepted").await;
+    assert_eq!(world.store.open_discrepancies().await.unwrap(), 1);
+    world
+        .until("its dead letter is there", async |world| {
+            let letters = world.store.dead_letters(10, false).await.unwrap();
+            letters
+                .iter()
+                .any(|letter| letter.code == "not_final" && letter.operation_id == Some(id.as_uuid()))
+        })
+        .await;
+    let calls = world.providers.calls(&world.providers.stripe).await;
+
+    // News moves it: the client gives the payment up.
+    let cancel = json!({"payment": id, "change": "cancel"});
+    let change = ask(&world, "/v1/payment_changes", "give up", cancel).await;
+    until(&world, change, "settled").await;
+    until(&world, id, "failed").await;
+    assert!(world.providers.calls(&world.providers.stripe).await > calls);
+    world.finish().await;
+}

@@ -195,6 +195,17 @@ impl World {
         sqlx::query(older).bind(hours).execute(&mut connection).await.expect("the deposits");
     }
 
+    /// Makes it as if the provider had had an operation for that many days more, and the operation due.
+    pub async fn accepted_earlier(&self, id: payfleet_core::OperationId, days: i32) {
+        let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
+        let earlier = "WITH intent AS (
+                UPDATE intents SET closed_at = closed_at - make_interval(days => $2) WHERE operation_id = $1
+            )
+            UPDATE operations SET next_wake_at = now() WHERE id = $1";
+        let done = sqlx::query(earlier).bind(id.as_uuid()).bind(days).execute(&mut connection).await;
+        assert_eq!(done.expect("Postgres").rows_affected(), 1);
+    }
+
     /// Makes every open intent as old as if it had been opened that many hours ago.
     pub async fn age_intents(&self, hours: i32) {
         let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");

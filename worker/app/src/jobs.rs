@@ -86,13 +86,20 @@ pub fn inbox(subject: &Subject, event_key: &str) -> Result<NewJob, JobError> {
     advance(subject, id, Duration::ZERO, Origin::FollowUp)
 }
 
-/// The job that asks how far an operation has come, for as long as the operation is at `version`.
+/// The job that asks how far an operation has come, each `every`, for as long as the operation is at
+/// `version`.
 ///
 /// # Errors
 /// [`JobError`].
-pub fn confirm(subject: &Subject, version: i64, delay: Duration) -> Result<NewJob, JobError> {
+pub fn confirm(
+    subject: &Subject,
+    version: i64,
+    delay: Duration,
+    every: Option<Duration>,
+) -> Result<NewJob, JobError> {
     let id = JobId::named("confirm", &[subject.id.as_uuid().as_bytes(), &version.to_be_bytes()]);
-    let payload = Look::Operation(Confirm { operation_id: subject.id, version });
+    let every_ms = every.map(|every| u64::try_from(every.as_millis()).unwrap_or(u64::MAX));
+    let payload = Look::Operation(Confirm { operation_id: subject.id, version, every_ms });
     let mut job = job(JobKind::Confirm, id, &subject.tenant, &payload, Origin::FollowUp)?;
     job.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
     job.facts = facts(subject.id);
@@ -128,6 +135,15 @@ pub fn webhook(stored: &UnhandledWebhook) -> Result<NewJob, JobError> {
 pub fn look_at(network: Network, tick: i64) -> Result<NewJob, JobError> {
     let id = JobId::named("look at", &[network.as_str().as_bytes(), &tick.to_be_bytes()]);
     job(JobKind::Confirm, id, &TenantId::default(), &Look::Chain { network }, Origin::Schedule)
+}
+
+/// The job that goes on after the look `after`, for which too much was due at once.
+///
+/// # Errors
+/// [`JobError`].
+pub fn look_on(network: Network, after: JobId) -> Result<NewJob, JobError> {
+    let id = JobId::named("look on", &[after.as_uuid().as_bytes()]);
+    job(JobKind::Confirm, id, &TenantId::default(), &Look::Chain { network }, Origin::FollowUp)
 }
 
 /// The job that compares a provider's record of a window with ours; one per window, fleet-wide.

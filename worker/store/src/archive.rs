@@ -82,13 +82,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`], where Postgres is away or refuses.
     pub async fn holds_back(&self, month: &OldMonth) -> Result<Option<HeldBack>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let mut reading = connection.begin().await?;
+        let mut lent = self.lend().await?;
+        let mut reading = lent.begin().await?;
         patient(&mut reading).await?;
         let sql = month.held_by.replace("{partition}", &month.quoted());
         let (count, one): (i64, Option<String>) =
             sqlx::query_as(AssertSqlSafe(sql)).fetch_one(&mut *reading).await?;
         reading.rollback().await?;
+        lent.give_back();
         Ok((count > 0).then(|| HeldBack { count, one: one.unwrap_or_default() }))
     }
 
@@ -102,8 +103,8 @@ impl Store {
         month: &OldMonth,
         write: &mut (dyn FnMut(&[u8]) -> std::io::Result<()> + Send),
     ) -> Result<i64, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let mut snapshot = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let mut lent = self.lend().await?;
+        let mut snapshot = lent.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
         patient(&mut snapshot).await?;
         let rows = count(&mut snapshot, month).await?;
         let copy = format!("COPY {} TO STDOUT (FORMAT csv, HEADER)", month.quoted());
@@ -113,6 +114,7 @@ impl Store {
         }
         drop(pieces);
         snapshot.rollback().await?;
+        lent.give_back();
         Ok(rows)
     }
 

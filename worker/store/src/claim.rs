@@ -10,11 +10,14 @@ use sqlx::PgConnection;
 use crate::deposits::address_of;
 use crate::operation_row::{OperationRow, json, kind, tenant, to_json};
 use crate::record::Next;
-use crate::write::{Cursor, JobRef, apply_event, note, save_operation};
-use crate::{Store, StoreError, transitions};
+use crate::write::{Draft, JobRef, apply_event, millis, note, save_history, save_operation};
+use crate::{Store, StoreError};
 
 /// While a claimed operation has no later wake-up, the rescuer leaves it alone for this long.
 const CLAIM_PATIENCE_MS: u64 = 90_000;
+
+/// The version of an operation whose row was made by the claim itself.
+const FIRST_VERSION: i64 = 1;
 
 /// Who claims what.
 #[derive(Debug)]
@@ -63,7 +66,12 @@ pub struct Claimed {
     pub intent: Option<OpenIntent>,
     /// How long ago it was made, in milliseconds by Postgres' clock.
     pub age_ms: u64,
-    /// Somebody hinted that the provider has news.
+    /// For how long the provider has had it, since its last intent closed, in milliseconds by Postgres'
+    /// clock; 0 where none has.
+    pub accepted_ms: u64,
+    /// Its time had come; else whoever came first has seen to it.
+    pub was_due: bool,
+    /// Somebody hinted that the provider has news, or a person wants to know.
     pub look_now: bool,
     /// Events came since the inbox was applied; the operation is due at once, by another claim.
     pub events_wait: bool,
@@ -96,6 +104,8 @@ struct LockedRow {
     wait_ms: i64,
     unchanged_ms: i64,
     age_ms: i64,
+    accepted_ms: i64,
+    was_due: bool,
 }
 
 impl Store {
@@ -110,8 +120,10 @@ impl Store {
 }
 
 async fn claim(connection: &mut PgConnection, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {
-    if let Some(first) = request.first {
-        insert(connection, request.id, first, &request.job).await?;
+    if let Some(first) = request.first
+        && insert(connection, request.id, first, &request.job).await?
+    {
+        return made(connection, request.id, first).await;
     }
     let Some(row) = lock(connection, request.id).await? else { return Ok(Claim::Unknown) };
     if request.first.is_some_and(|first| first.request.hash().as_bytes().as_slice() != row.request_hash) {
@@ -123,58 +135,72 @@ async fn claim(connection: &mut PgConnection, request: &ClaimRequest<'_>) -> Res
         operation.address = address_of(connection, operation.id).await?;
     }
     let held = row.version;
-    let mut cursor = Cursor::at(held.saturating_add(1));
+    let mut draft = Draft::after(held, &request.job);
     let before = operation.state.clone();
-    let look_now = apply_inbox(connection, &mut operation, &mut cursor, &request.job).await?;
+    let look_now = apply_inbox(connection, &mut operation, &mut draft).await?;
     if let State::Submitting { intent } = operation.state {
         let left_open = Event::LeftOpen { intent };
-        apply_event(connection, &mut operation, &mut cursor, &request.job, &left_open).await?;
+        apply_event(connection, &mut operation, &mut draft, &left_open).await?;
     }
     let moved = operation.state != before || look_now;
     if let Some(reason) = row.parked_reason.filter(|_| !request.redrive && !moved) {
-        keep_version(connection, operation.id, &cursor).await?;
+        save_history(connection, operation.id, &draft).await?;
         return Ok(Claim::Parked { reason, for_ms: u64::try_from(row.unchanged_ms).unwrap_or(0) });
     }
     let waits = matches!(operation.state, State::Retrying { .. } | State::InDoubt { .. });
     if waits && row.wait_ms > 0 && !moved && !request.redrive {
-        keep_version(connection, operation.id, &cursor).await?;
+        save_history(connection, operation.id, &draft).await?;
         return Ok(Claim::NotYet { ms: row.wait_ms.unsigned_abs() });
     }
     let next = if operation.state.is_final() { Next::Never } else { Next::After { ms: CLAIM_PATIENCE_MS } };
-    let events_wait = save_operation(connection, &operation, held, cursor.version, &next).await?;
-    let intent = if resolved(&operation.state) {
-        close_intent(connection, operation.id, operation.state.name()).await?;
-        None
-    } else {
-        open_intent(connection, operation.id).await?
+    let events_wait = save_operation(connection, &operation, held, &draft, &next).await?;
+    let intent = match (resolved(&before), resolved(&operation.state)) {
+        (true, true) => None,
+        (false, true) => {
+            close_intent(connection, operation.id, operation.state.name()).await?;
+            None
+        }
+        (_, false) => open_intent(connection, operation.id).await?,
     };
+    let asked_by_hand = request.redrive && !operation.state.is_final();
     Ok(Claim::Claimed(Box::new(Claimed {
         operation,
-        version: cursor.version,
+        version: draft.version,
         intent,
         age_ms: u64::try_from(row.age_ms).unwrap_or(0),
-        look_now,
+        accepted_ms: u64::try_from(row.accepted_ms).unwrap_or(0),
+        was_due: row.was_due,
+        look_now: look_now || asked_by_hand,
         events_wait,
     })))
 }
 
-/// Events that moved nothing are in the history all the same: the version they are there under is
-/// used up, or the next claim's would be taken for theirs.
-async fn keep_version(
+/// The claim of an operation whose row this transaction has made: nobody else can have written to it.
+async fn made(
     connection: &mut PgConnection,
     id: OperationId,
-    cursor: &Cursor,
-) -> Result<(), StoreError> {
-    if cursor.step > 0 {
-        sqlx::query!(
-            "/* operation_keep_version */ UPDATE operations SET version = $2 WHERE id = $1",
-            id.as_uuid(),
-            cursor.version,
-        )
-        .execute(connection)
-        .await?;
-    }
-    Ok(())
+    first: &NewOperation,
+) -> Result<Claim, StoreError> {
+    let mut operation = Operation {
+        id,
+        tenant: first.tenant.clone(),
+        account: first.account.clone(),
+        request: first.request.clone(),
+        address: None,
+        subject: None,
+        state: State::Requested,
+    };
+    operation.subject = subject_of(connection, &operation).await?;
+    Ok(Claim::Claimed(Box::new(Claimed {
+        operation,
+        version: FIRST_VERSION,
+        intent: None,
+        age_ms: 0,
+        accepted_ms: 0,
+        was_due: true,
+        look_now: false,
+        events_wait: false,
+    })))
 }
 
 /// Whether a state leaves no intent open.
@@ -190,21 +216,18 @@ pub(crate) const fn resolved(state: &State) -> bool {
     }
 }
 
+/// Makes the row, claimed as [`FIRST_VERSION`], unless there is one.
 async fn insert(
     connection: &mut PgConnection,
     id: OperationId,
     first: &NewOperation,
     job: &JobRef,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let kind: OperationKind = first.request.kind();
     let request_hash = first.request.hash();
     let money = first.request.money();
-    let inserted = sqlx::query!(
-        "/* operation_insert */ INSERT INTO operations
-             (id, tenant, kind, idempotency_key, request_hash, request, provider, account, state, state_data,
-              subject_id, amount, asset, version, next_wake_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, now())
-         ON CONFLICT DO NOTHING",
+    let made = sqlx::query_file_scalar!(
+        "src/sql/operation_insert.sql",
         id.as_uuid(),
         first.tenant.as_str(),
         kind.as_str(),
@@ -218,14 +241,12 @@ async fn insert(
         first.request.subject().map(|subject| subject.operation.as_uuid()),
         money.map(|money| money.amount()),
         money.map(|money| money.asset().code()),
+        millis(CLAIM_PATIENCE_MS),
+        to_json(&job.trace),
     )
-    .execute(&mut *connection)
-    .await?
-    .rows_affected();
-    if inserted == 1 {
-        transitions::append(connection, &[id.as_uuid()], None, &State::Requested, job).await?;
-    }
-    Ok(())
+    .fetch_optional(connection)
+    .await?;
+    Ok(made.unwrap_or(false))
 }
 
 /// How far what the operation builds on has come, where it has a row. Not locked: it only ever comes
@@ -255,7 +276,11 @@ async fn lock(connection: &mut PgConnection, id: OperationId) -> Result<Option<L
         "/* operation_lock */ SELECT id, tenant, account, request, state_data, request_hash, version, parked_reason,
              COALESCE((EXTRACT(EPOCH FROM not_before - now()) * 1000)::bigint, 0) AS \"wait_ms!\",
              (EXTRACT(EPOCH FROM now() - updated_at) * 1000)::bigint AS \"unchanged_ms!\",
-             (EXTRACT(EPOCH FROM now() - created_at) * 1000)::bigint AS \"age_ms!\"
+             (EXTRACT(EPOCH FROM now() - created_at) * 1000)::bigint AS \"age_ms!\",
+             COALESCE((EXTRACT(EPOCH FROM now() - (
+                 SELECT max(closed_at) FROM intents WHERE operation_id = $1
+             )) * 1000)::bigint, 0) AS \"accepted_ms!\",
+             COALESCE(next_wake_at <= now(), false) AS \"was_due!\"
          FROM operations WHERE id = $1 FOR UPDATE",
         id.as_uuid(),
     )
@@ -275,6 +300,8 @@ async fn lock(connection: &mut PgConnection, id: OperationId) -> Result<Option<L
         wait_ms: row.wait_ms,
         unchanged_ms: row.unchanged_ms,
         age_ms: row.age_ms,
+        accepted_ms: row.accepted_ms,
+        was_due: row.was_due,
     }))
 }
 
@@ -283,8 +310,7 @@ async fn lock(connection: &mut PgConnection, id: OperationId) -> Result<Option<L
 async fn apply_inbox(
     connection: &mut PgConnection,
     operation: &mut Operation,
-    cursor: &mut Cursor,
-    job: &JobRef,
+    draft: &mut Draft<'_>,
 ) -> Result<bool, StoreError> {
     let waiting = sqlx::query!(
         "/* inbox_waiting */ SELECT id, event FROM inbox
@@ -300,7 +326,7 @@ async fn apply_inbox(
             tracing::warn!(operation.id = %operation.id, "An event in the inbox is left to a newer worker.");
             continue;
         };
-        let verdict = match apply_event(connection, operation, cursor, job, &event).await {
+        let verdict = match apply_event(connection, operation, draft, &event).await {
             Ok(outcome) => {
                 look_now |= outcome.look_now;
                 "applied".to_owned()

@@ -5,12 +5,10 @@ use payfleet_core::address::Network;
 use payfleet_core::{Asset, Money, OperationId};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::operation_row::clean;
 use crate::{Claimed, Store, StoreError};
-
-/// How many deposits are looked at in one go.
-const BATCH: i64 = 500;
 
 /// A transfer to an address of ours, as a webhook tells of it.
 #[derive(Clone, Debug)]
@@ -100,25 +98,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; writing it down again is always right.
     pub async fn see_deposit(&self, order: OperationId, seen: &SeenDeposit) -> Result<(), StoreError> {
-        sqlx::query!(
-            "/* deposit_seen */ INSERT INTO deposits
-                 (network, transaction, place, address_key, operation_id, amount, asset, is_coin, block)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-             ON CONFLICT (network, transaction, place, address_key) DO UPDATE
-                 SET block = excluded.block WHERE deposits.status = 'seen'",
-            seen.network.as_str(),
-            clean(&seen.transaction),
-            clean(&seen.place),
-            seen.address_key,
-            order.as_uuid(),
-            seen.money.amount(),
-            seen.money.asset().code(),
-            seen.is_coin,
-            seen.block.and_then(|block| i64::try_from(block).ok()),
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        let one = [(order, seen)];
+        self.transaction("see_deposit", &one.as_slice(), |c, one| Box::pin(see_deposits(c, one))).await
     }
 
     /// The chains on which deposits wait.
@@ -134,17 +115,25 @@ impl Store {
         Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    /// The deposits of a chain that are not final, those that were not looked at for longest first.
+    /// Up to `limit` deposits of a chain that are not final and may be: those in block `deepest` or below,
+    /// then those in none; of each, those that were not looked at for longest first.
     ///
     /// # Errors
     /// [`StoreError`], where Postgres is away or refuses.
-    pub async fn waiting_deposits(&self, network: Network) -> Result<Vec<WaitingDeposit>, StoreError> {
+    pub async fn due_deposits(
+        &self,
+        network: Network,
+        deepest: u64,
+        limit: i64,
+    ) -> Result<Vec<WaitingDeposit>, StoreError> {
         let rows = sqlx::query!(
-            "/* deposits_waiting */ SELECT transaction, place, address_key, operation_id, amount, asset, is_coin, block,
+            "/* deposits_due */ SELECT transaction, place, address_key, operation_id, amount, asset, is_coin, block,
                  (EXTRACT(EPOCH FROM now() - seen_at) * 1000)::bigint AS \"known_ms!\"
-             FROM deposits WHERE network = $1 AND status = 'seen' ORDER BY checked_at LIMIT $2",
+             FROM deposits WHERE network = $1 AND status = 'seen' AND (block <= $2 OR block IS NULL)
+             ORDER BY block IS NULL, checked_at LIMIT $3",
             network.as_str(),
-            BATCH,
+            i64::try_from(deepest).unwrap_or(i64::MAX),
+            limit,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -207,6 +196,42 @@ impl Store {
         .await?;
         Ok(found.unwrap_or(false))
     }
+}
+
+/// Writes down transfers to addresses of orders, each once. What is final stays final.
+pub(crate) async fn see_deposits(
+    connection: &mut PgConnection,
+    seen: &[(OperationId, &SeenDeposit)],
+) -> Result<(), StoreError> {
+    if seen.is_empty() {
+        return Ok(());
+    }
+    let text = |of: fn(&SeenDeposit) -> String| seen.iter().map(|(_, one)| of(one)).collect::<Vec<_>>();
+    let orders: Vec<Uuid> = seen.iter().map(|(order, _)| order.as_uuid()).collect();
+    let amounts: Vec<Decimal> = seen.iter().map(|(_, one)| one.money.amount()).collect();
+    let coins: Vec<bool> = seen.iter().map(|(_, one)| one.is_coin).collect();
+    let block = |one: &SeenDeposit| one.block.and_then(|block| i64::try_from(block).ok());
+    let blocks: Vec<Option<i64>> = seen.iter().map(|(_, one)| block(one)).collect();
+    sqlx::query!(
+        "/* deposits_seen */ INSERT INTO deposits
+             (network, transaction, place, address_key, operation_id, amount, asset, is_coin, block)
+         SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::numeric[], $7::text[],
+             $8::bool[], $9::bigint[])
+         ON CONFLICT (network, transaction, place, address_key) DO UPDATE
+             SET block = excluded.block WHERE deposits.status = 'seen'",
+        &text(|one| one.network.as_str().to_owned()),
+        &text(|one| clean(&one.transaction)),
+        &text(|one| clean(&one.place)),
+        &text(|one| one.address_key.clone()),
+        orders.as_slice(),
+        amounts.as_slice(),
+        &text(|one| one.money.asset().code().to_owned()),
+        coins.as_slice(),
+        &blocks as _,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// The address that is allotted to an operation, where one is.

@@ -14,7 +14,7 @@ use sqlx::PgConnection;
 use crate::holders::Holders;
 use crate::operation_row::to_json;
 use crate::record::Next;
-use crate::write::{Cursor, JobRef, apply_event, lock_version, save_operation};
+use crate::write::{Draft, JobRef, apply_event, lock_version, save_operation};
 use crate::{Claimed, Store, StoreError, transitions};
 
 /// How long a divided operation waits before it looks at its payouts for the first time.
@@ -174,10 +174,10 @@ async fn divide(connection: &mut PgConnection, dividing: &Dividing<'_>) -> Resul
     insert_parts(connection, dividing, &carried, &made).await?;
     let made: Vec<OperationId> = made.into_iter().flatten().collect();
     let mut operation = claimed.operation.clone();
-    let mut cursor = Cursor::at(claimed.version.saturating_add(1));
-    apply_event(connection, &mut operation, &mut cursor, job, &divided(parts.len(), made.len())).await?;
+    let mut draft = Draft::after(claimed.version, job);
+    apply_event(connection, &mut operation, &mut draft, &divided(parts.len(), made.len())).await?;
     let next = Next::After { ms: FIRST_LOOK_MS };
-    let waits = save_operation(connection, &operation, claimed.version, cursor.version, &next).await?;
+    let waits = save_operation(connection, &operation, claimed.version, &draft, &next).await?;
     Ok(Division::Done { made, waits })
 }
 
@@ -335,5 +335,5 @@ async fn insert_payouts(
     )
     .execute(&mut *connection)
     .await?;
-    transitions::append(connection, &ids, None, &State::Requested, job).await
+    transitions::append_first(connection, &ids, job).await
 }

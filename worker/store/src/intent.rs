@@ -11,7 +11,7 @@ use payfleet_core::{OperationId, ProviderKey};
 use sqlx::PgConnection;
 
 use crate::record::Next;
-use crate::write::{Cursor, JobRef, apply_event, lock_version, save_operation};
+use crate::write::{Draft, JobRef, apply_event, lock_version, save_operation};
 use crate::{Claimed, OpenIntent, Store, StoreError};
 
 /// How long the rescuer leaves a call alone before it makes a job that resolves it.
@@ -130,16 +130,19 @@ impl Store {
 
 async fn open(connection: &mut PgConnection, opening: &Opening<'_>) -> Result<Opened, StoreError> {
     let Opening { claimed, intent, job } = opening;
-    lock_version(connection, claimed.operation.id, claimed.version).await?;
     let mut operation = claimed.operation.clone();
-    let mut cursor = Cursor::at(claimed.version.saturating_add(1));
-    if let Some(reservation) = &intent.reservation
-        && !reserve(connection, opening, reservation).await?
-    {
-        return Ok(Opened::NothingLeft);
+    let mut draft = Draft::after(claimed.version, job);
+    if let Some(reservation) = &intent.reservation {
+        // Every writer locks the row first. Without a pool the write of the row is all the lock it needs.
+        lock_version(connection, claimed.operation.id, claimed.version).await?;
+        if !reserve(connection, opening, reservation).await? {
+            return Ok(Opened::NothingLeft);
+        }
     }
     let event = Event::IntentOpened { intent: intent.number };
-    apply_event(connection, &mut operation, &mut cursor, job, &event).await?;
+    apply_event(connection, &mut operation, &mut draft, &event).await?;
+    let next = Next::After { ms: CALL_PATIENCE_MS };
+    save_operation(connection, &operation, claimed.version, &draft, &next).await?;
     sqlx::query!(
         "/* intent_save */ INSERT INTO intents
              (operation_id, number, action, provider, account, provider_key, reference, request_hash, attempts)
@@ -154,10 +157,8 @@ async fn open(connection: &mut PgConnection, opening: &Opening<'_>) -> Result<Op
         intent.reference,
         intent.request_hash.as_bytes().as_slice(),
     )
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    let next = Next::After { ms: CALL_PATIENCE_MS };
-    save_operation(connection, &operation, claimed.version, cursor.version, &next).await?;
     Ok(Opened::Open)
 }
 

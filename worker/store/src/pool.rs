@@ -4,9 +4,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Executor};
+use sqlx::{ConnectOptions, Connection, Executor};
 
 use crate::StoreError;
+
+/// A connection that lay idle for longer is asked whether it is still there before it is used.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// The store: a handle that is cheap to clone.
 #[derive(Clone, Debug)]
@@ -47,10 +50,15 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(5))
-            // A task cancelled inside BEGIN leaves sqlx 0.9.0 with an open transaction that it does
-            // not know of: what the next user writes would be rolled back in silence.
-            .before_acquire(|connection, _| {
-                Box::pin(async move { connection.execute("ROLLBACK").await.map(|_| true) })
+            // One that is used all the time says by its use whether it is there.
+            .test_before_acquire(false)
+            .before_acquire(|connection, lay| {
+                Box::pin(async move {
+                    if lay.idle_for > FRESH {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
             })
             .connect_lazy_with(options);
         Ok(Self { pool })

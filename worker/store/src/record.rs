@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use crate::claim::{close_intent, resolved};
 use crate::operation_row::clean;
-use crate::write::{Cursor, JobRef, apply_event, lock_version, save_operation};
+use crate::write::{Draft, JobRef, apply_event, lock_version, note_once, save_operation};
 use crate::{Claimed, Store, StoreError};
 
 /// The class of an attempt that is given back: the provider has not even looked at it.
@@ -146,8 +146,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::LostRace`] where somebody else has claimed the operation.
-    pub async fn set_next(&self, claimed: &mut Claimed, next: &Next) -> Result<(), StoreError> {
-        let resting = Resting { claimed, next };
+    pub async fn set_next(&self, claimed: &mut Claimed, job: &JobRef, next: &Next) -> Result<(), StoreError> {
+        let resting = Resting { claimed, job, next };
         let result = self.transaction("set_next", &resting, |c, resting| Box::pin(rest(c, resting))).await;
         claimed.events_wait = result?;
         claimed.version = claimed.version.saturating_add(1);
@@ -157,30 +157,37 @@ impl Store {
 
 struct Resting<'a> {
     claimed: &'a Claimed,
+    job: &'a JobRef,
     next: &'a Next,
 }
 
 async fn rest(connection: &mut PgConnection, resting: &Resting<'_>) -> Result<bool, StoreError> {
-    let Resting { claimed, next } = resting;
+    let Resting { claimed, job, next } = resting;
     lock_version(connection, claimed.operation.id, claimed.version).await?;
-    let version = claimed.version.saturating_add(1);
-    save_operation(connection, &claimed.operation, claimed.version, version, next).await
+    let draft = Draft::after(claimed.version, job);
+    let events_wait = save_operation(connection, &claimed.operation, claimed.version, &draft, next).await?;
+    if let Next::Parked { parked: Parked::NotFinal, reason } = next
+        && !events_wait
+    {
+        note_once(connection, &claimed.operation, Parked::NotFinal.as_str(), reason).await?;
+    }
+    Ok(events_wait)
 }
 
 async fn record(connection: &mut PgConnection, recording: &Recording<'_>) -> Result<bool, StoreError> {
     let Recording { claimed, job, event, attempt, next } = recording;
     lock_version(connection, claimed.operation.id, claimed.version).await?;
     let mut operation = claimed.operation.clone();
-    let mut cursor = Cursor::at(claimed.version.saturating_add(1));
-    apply_event(connection, &mut operation, &mut cursor, job, event).await?;
-    if let Some(attempt) = attempt {
-        append_attempt(connection, operation.id, job, attempt).await?;
-    }
-    if let Some(outcome) = closes(claimed, &operation.state) {
-        close_intent(connection, operation.id, outcome).await?;
+    let mut draft = Draft::after(claimed.version, job);
+    apply_event(connection, &mut operation, &mut draft, event).await?;
+    let outcome = closes(claimed, &operation.state);
+    match (attempt, outcome) {
+        (Some(attempt), _) => append_attempt(connection, operation.id, job, attempt, outcome).await?,
+        (None, Some(outcome)) => close_intent(connection, operation.id, outcome).await?,
+        (None, None) => {}
     }
     let next = next(&operation.state);
-    save_operation(connection, &operation, claimed.version, cursor.version, &next).await
+    save_operation(connection, &operation, claimed.version, &draft, &next).await
 }
 
 /// What `state` makes of the open intent, where it closes it: the state it led to, or that it was
@@ -193,16 +200,27 @@ fn closes(claimed: &Claimed, state: &State) -> Option<&'static str> {
     matches!(state, State::Retrying { intent } if *intent != open).then_some("refused")
 }
 
+/// Writes down the exchange, what it cost its intent, and how that ended where it did.
 async fn append_attempt(
     connection: &mut PgConnection,
     id: OperationId,
     job: &JobRef,
     attempt: &Attempt,
+    outcome: Option<&str>,
 ) -> Result<(), StoreError> {
+    let is_limited = attempt.class == RATE_LIMITED;
+    let unspent = i32::from(attempt.purpose == Purpose::Call && is_limited);
+    let probes = i32::from(attempt.purpose == Purpose::Probe && !is_limited);
     sqlx::query!(
-        "/* attempt_append */ INSERT INTO intent_attempts
-             (operation_id, intent, purpose, class, code, message, http_status, request_id, duration_ms, worker)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "/* attempt_append */ WITH appended AS (
+             INSERT INTO intent_attempts
+                 (operation_id, intent, purpose, class, code, message, http_status, request_id, duration_ms, worker)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         )
+         UPDATE intents
+         SET attempts = attempts - $11, probes = probes + $12, outcome = COALESCE($13, outcome),
+             closed_at = CASE WHEN $13 IS NULL THEN closed_at ELSE now() END
+         WHERE operation_id = $1 AND number = $2 AND closed_at IS NULL",
         id.as_uuid(),
         attempt.intent,
         attempt.purpose.as_str(),
@@ -213,26 +231,11 @@ async fn append_attempt(
         attempt.request_id.as_deref().map(clean),
         i64::try_from(attempt.duration_ms).unwrap_or(i64::MAX),
         job.worker,
+        unspent,
+        probes,
+        outcome,
     )
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    if attempt.purpose == Purpose::Call && attempt.class == RATE_LIMITED {
-        sqlx::query!(
-            "/* intent_unspent */ UPDATE intents SET attempts = attempts - 1
-             WHERE operation_id = $1 AND number = $2",
-            id.as_uuid(),
-            attempt.intent,
-        )
-        .execute(connection)
-        .await?;
-    } else if attempt.purpose == Purpose::Probe && attempt.class != RATE_LIMITED {
-        sqlx::query!(
-            "/* intent_probed */ UPDATE intents SET probes = probes + 1 WHERE operation_id = $1 AND number = $2",
-            id.as_uuid(),
-            attempt.intent,
-        )
-        .execute(connection)
-        .await?;
-    }
     Ok(())
 }

@@ -3,10 +3,12 @@
 //! always safe.
 
 use std::future::Future;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::time::Duration;
 
-use sqlx::{Connection, PgConnection};
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, PgConnection, Postgres};
 
 use crate::{Store, StoreError};
 
@@ -16,7 +18,49 @@ const TRIES: u32 = 5;
 /// A boxed future that borrows a connection.
 pub(crate) type InTransaction<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
 
+/// A connection for a transaction. One that is not given back is closed: a task cancelled inside BEGIN
+/// leaves sqlx 0.9.0 with an open transaction that it does not know of, and what the next user wrote
+/// would be rolled back in silence.
+pub(crate) struct Lent {
+    connection: PoolConnection<Postgres>,
+    is_clean: bool,
+}
+
+impl Lent {
+    /// Its transaction has come to its end.
+    pub(crate) fn give_back(mut self) {
+        self.is_clean = true;
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.is_clean {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+impl Deref for Lent {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
+
 impl Store {
+    /// A connection to begin a transaction on.
+    pub(crate) async fn lend(&self) -> Result<Lent, StoreError> {
+        Ok(Lent { connection: self.pool.acquire().await?, is_clean: false })
+    }
+
     /// Runs `body` in a transaction called `name`, in a span of its own.
     #[tracing::instrument(name = "postgres.transaction", skip_all, fields(db.transaction = name))]
     pub(crate) async fn transaction<I, T, F>(
@@ -49,11 +93,22 @@ impl Store {
         F: for<'c> Fn(&'c mut PgConnection, &'c I) -> InTransaction<'c, T> + Sync,
         T: Send,
     {
-        let mut connection = self.pool.acquire().await?;
-        let mut transaction = connection.begin().await?;
-        let value = body(&mut transaction, input).await?;
+        let mut lent = self.lend().await?;
+        let mut transaction = lent.begin().await?;
+        let value = match body(&mut transaction, input).await {
+            Ok(value) => value,
+            Err(error) => {
+                if transaction.rollback().await.is_ok() {
+                    lent.give_back();
+                }
+                return Err(error);
+            }
+        };
         match transaction.commit().await.map_err(StoreError::from) {
-            Ok(()) => Ok(value),
+            Ok(()) => {
+                lent.give_back();
+                Ok(value)
+            }
             Err(StoreError::Unavailable(_)) => Err(StoreError::UnknownCommit { transaction: name }),
             Err(error) => Err(error),
         }

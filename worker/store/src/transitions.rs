@@ -113,21 +113,18 @@ async fn give_positions(connection: &mut PgConnection, limit: i64) -> Result<u64
     Ok(given.rows_affected())
 }
 
-/// Writes one transition of each operation of `ids`, in the transaction that makes it, and has every
-/// receiver of the tenant told. The caller holds the operations' rows.
-pub(crate) async fn append(
+/// Writes the first transition of each operation of `ids`, in the transaction that makes them, and has
+/// every receiver of the tenant told.
+pub(crate) async fn append_first(
     connection: &mut PgConnection,
     ids: &[Uuid],
-    from: Option<&State>,
-    to: &State,
     job: &JobRef,
 ) -> Result<(), StoreError> {
     sqlx::query_file!(
-        "src/sql/transition_append.sql",
+        "src/sql/transition_append_first.sql",
         ids,
-        from.map(State::name),
-        to.name(),
-        to_json(to),
+        State::Requested.name(),
+        to_json(&State::Requested),
         to_json(&job.trace),
     )
     .execute(connection)

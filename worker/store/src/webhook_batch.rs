@@ -12,6 +12,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::deposits::{SeenDeposit, see_deposits};
 use crate::inbox::Woken;
 use crate::operation_row::{clean, kind, tenant, to_json};
 use crate::{Store, StoreError};
@@ -54,6 +55,11 @@ pub enum WebhookContent {
         /// What goes there.
         event: Box<Event>,
     },
+    /// The order that its address was allotted to.
+    Deposit {
+        /// What was seen.
+        seen: Box<SeenDeposit>,
+    },
 }
 
 /// What became of an event of a batch.
@@ -69,6 +75,8 @@ pub enum Taken {
         /// Another body came before under the same event key.
         variant: bool,
     },
+    /// It is written down as a deposit, which counts once its chain has made it final.
+    Deposited,
     /// It is stored, and none of our business.
     Ignored,
     /// Nothing was written: it was stored before, or it is not about exactly one operation.
@@ -85,7 +93,9 @@ struct Chosen<'a> {
     at: usize,
     incoming: &'a IncomingWebhook,
     hash: Vec<u8>,
-    hint: Option<(OperationId, &'a str, Value)>,
+    about: Option<OperationId>,
+    /// What goes into its inbox, and under which key.
+    mail: Option<(&'a str, Value)>,
 }
 
 impl Store {
@@ -116,18 +126,17 @@ async fn take(connection: &mut PgConnection, batch: &[IncomingWebhook]) -> Resul
         let Some(&(id, variant)) = stored.get(&name) else { continue };
         fresh.push((id, one));
         let Some(place) = taken.get_mut(one.at) else { continue };
-        *place = match &one.hint {
-            None => Taken::Ignored,
-            Some((operation, _, _)) => match operations.get(operation) {
-                Some(Operation { woken, is_calling }) => {
-                    Taken::Processed { operation: woken.clone(), during_call: *is_calling, variant }
-                }
-                None => Taken::Left,
-            },
+        *place = match (one.about.and_then(|id| operations.get(&id)), &one.mail) {
+            (None, _) => Taken::Ignored,
+            (Some(_), None) => Taken::Deposited,
+            (Some(Operation { woken, is_calling }), Some(_)) => {
+                Taken::Processed { operation: woken.clone(), during_call: *is_calling, variant }
+            }
         };
     }
     keep_bodies(connection, &fresh).await?;
     deliver(connection, &fresh, &operations).await?;
+    see_deposits(connection, &deposits(&fresh)).await?;
     Ok(taken)
 }
 
@@ -164,13 +173,46 @@ async fn matches(
         &ours as _,
         &theirs as _,
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
     for row in rows {
         let place = usize::try_from(row.at).unwrap_or(usize::MAX);
         found.entry(place).or_default().push(OperationId::from_uuid(row.id));
     }
+    for (place, order) in orders(connection, batch).await? {
+        found.entry(place).or_default().push(order);
+    }
     Ok(found)
+}
+
+/// The orders whose addresses deposits went to, by their place in the batch.
+async fn orders(
+    connection: &mut PgConnection,
+    batch: &[IncomingWebhook],
+) -> Result<Vec<(usize, OperationId)>, StoreError> {
+    let (mut at, mut networks, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
+    for (place, incoming) in (0_i32..).zip(batch) {
+        if let WebhookContent::Deposit { seen } = &incoming.content {
+            at.push(place);
+            networks.push(seen.network.as_str().to_owned());
+            addresses.push(seen.address_key.clone());
+        }
+    }
+    if at.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query!(
+        "/* webhooks_orders */ SELECT n.at AS \"at!\", d.operation_id
+         FROM UNNEST($1::int[], $2::text[], $3::text[]) AS n (at, network, address_key)
+         JOIN deposit_addresses d ON d.network = n.network AND d.address_key = n.address_key",
+        at.as_slice(),
+        networks.as_slice(),
+        addresses.as_slice(),
+    )
+    .fetch_all(connection)
+    .await?;
+    let place = |at: i32| usize::try_from(at).unwrap_or(usize::MAX);
+    Ok(rows.into_iter().map(|row| (place(row.at), OperationId::from_uuid(row.operation_id))).collect())
 }
 
 /// The operations that are alone in their match, locked by id, as every writer locks first.
@@ -208,13 +250,28 @@ fn choose<'a>(
     operations: &BTreeMap<OperationId, Operation>,
 ) -> Option<Chosen<'a>> {
     let hash = RequestHash::of(&incoming.body).as_bytes().to_vec();
-    match (&incoming.content, matches) {
-        (WebhookContent::Ignored { .. }, _) => Some(Chosen { at, incoming, hash, hint: None }),
-        (WebhookContent::Hint { inbox_key, event, .. }, [id]) if operations.contains_key(id) => {
-            Some(Chosen { at, incoming, hash, hint: Some((*id, inbox_key, to_json(event))) })
+    let known = if let [id] = matches { Some(*id).filter(|id| operations.contains_key(id)) } else { None };
+    let (about, mail) = match (&incoming.content, known) {
+        (WebhookContent::Ignored { .. }, _) => (None, None),
+        (WebhookContent::Hint { inbox_key, event, .. }, Some(id)) => {
+            (Some(id), Some((inbox_key.as_str(), to_json(event))))
         }
-        (WebhookContent::Hint { .. }, _) => None,
+        (WebhookContent::Deposit { .. }, Some(id)) => (Some(id), None),
+        (WebhookContent::Hint { .. } | WebhookContent::Deposit { .. }, None) => return None,
+    };
+    Some(Chosen { at, incoming, hash, about, mail })
+}
+
+/// The deposits among `fresh`, each once, as the last event tells of it.
+fn deposits<'a>(fresh: &[(i64, &Chosen<'a>)]) -> Vec<(OperationId, &'a SeenDeposit)> {
+    let mut seen = BTreeMap::new();
+    for (_, one) in fresh {
+        if let (Some(order), WebhookContent::Deposit { seen: deposit }) = (one.about, &one.incoming.content) {
+            let SeenDeposit { network, transaction, place, address_key, .. } = deposit.as_ref();
+            seen.insert((network.as_str(), transaction, place, address_key), (order, deposit.as_ref()));
+        }
     }
+    seen.into_values().collect()
 }
 
 /// Those that were not there yet, by provider and event key: their number in the log, and whether
@@ -226,7 +283,7 @@ async fn insert(
     let text = |of: fn(&Chosen<'_>) -> String| chosen.iter().map(of).collect::<Vec<_>>();
     let details: Vec<Option<String>> = chosen.iter().map(detail).collect();
     let operations: Vec<Option<Uuid>> =
-        chosen.iter().map(|one| one.hint.as_ref().map(|(id, _, _)| id.as_uuid())).collect();
+        chosen.iter().map(|one| one.about.as_ref().map(OperationId::as_uuid)).collect();
     let received: Vec<OffsetDateTime> = chosen.iter().map(|one| one.incoming.received_at.into()).collect();
     let providers = text(|one| one.incoming.provider.as_str().to_owned());
     let keys = text(|one| one.incoming.event_key.clone());
@@ -259,7 +316,7 @@ async fn insert(
 fn detail(one: &Chosen<'_>) -> Option<String> {
     match &one.incoming.content {
         WebhookContent::Ignored { detail } => Some(clean(detail)),
-        WebhookContent::Hint { .. } => None,
+        WebhookContent::Hint { .. } | WebhookContent::Deposit { .. } => None,
     }
 }
 
@@ -287,13 +344,16 @@ async fn deliver(
 ) -> Result<(), StoreError> {
     let (mut ids, mut keys, mut events, mut wake) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (_, one) in fresh {
-        let Some((id, key, event)) = &one.hint else { continue };
+        let (Some(id), Some((key, event))) = (&one.about, &one.mail) else { continue };
         ids.push(id.as_uuid());
         keys.push((*key).to_owned());
         events.push(event.clone());
         if operations.get(id).is_some_and(|operation| !operation.is_calling) {
             wake.push(id.as_uuid());
         }
+    }
+    if ids.is_empty() {
+        return Ok(());
     }
     sqlx::query!(
         "/* inbox_insert_many */ INSERT INTO inbox (operation_id, event_key, event)
@@ -305,10 +365,10 @@ async fn deliver(
     )
     .execute(&mut *connection)
     .await?;
-    // A hint wakes nothing that waits for a person.
+    // A hint wakes nothing that waits for a person, and what is due is awake.
     sqlx::query!(
         "/* operations_wake */ UPDATE operations SET next_wake_at = now()
-         WHERE id = ANY($1) AND parked IS NULL",
+         WHERE id = ANY($1) AND parked IS NULL AND (next_wake_at IS NULL OR next_wake_at > now())",
         wake.as_slice(),
     )
     .execute(connection)

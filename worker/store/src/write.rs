@@ -1,15 +1,18 @@
 //! The one way an event changes an operation: state, history, ledger, discrepancy, reservation and the
-//! transition that web apps are told of, in the caller's transaction.
+//! transition that web apps are told of, in the caller's transaction. What an event adds to the history
+//! is kept in a draft and written with the row, in one statement.
 
 use payfleet_core::job::TraceContext;
 use payfleet_core::kinds::lifecycle::{Event, Operation, Outcome};
 use payfleet_core::ledger::Movement;
 use payfleet_core::{JobId, OperationId};
+use rust_decimal::Decimal;
+use serde_json::Value;
 use sqlx::PgConnection;
 
+use crate::StoreError;
 use crate::operation_row::to_json;
 use crate::record::Next;
-use crate::{StoreError, transitions};
 
 /// On whose behalf something is written.
 #[derive(Clone, Debug)]
@@ -22,44 +25,48 @@ pub struct JobRef {
     pub trace: TraceContext,
 }
 
-/// The version being written, and how many of its events are in the history.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cursor {
+/// The version being written, and what it adds to the history.
+pub(crate) struct Draft<'a> {
     pub(crate) version: i64,
-    pub(crate) step: i32,
+    job: &'a JobRef,
+    steps: Steps,
+    told: Steps,
 }
 
-impl Cursor {
-    pub(crate) const fn at(version: i64) -> Self {
-        Self { version, step: 0 }
+/// Steps from a state to a state, column by column.
+#[derive(Default)]
+struct Steps {
+    from: Vec<String>,
+    to: Vec<String>,
+    what: Vec<Value>,
+}
+
+impl Steps {
+    fn push(&mut self, from: &str, to: &str, what: Value) {
+        self.from.push(from.to_owned());
+        self.to.push(to.to_owned());
+        self.what.push(what);
     }
 }
 
-/// Applies `event` to `operation` and writes what follows from it, except for the row itself.
+impl<'a> Draft<'a> {
+    /// Of the version after `held`.
+    pub(crate) fn after(held: i64, job: &'a JobRef) -> Self {
+        Self { version: held.saturating_add(1), job, steps: Steps::default(), told: Steps::default() }
+    }
+}
+
+/// Applies `event` to `operation` and writes what follows from it, except for what is in `draft` then:
+/// the row and its history.
 pub(crate) async fn apply_event(
     connection: &mut PgConnection,
     operation: &mut Operation,
-    cursor: &mut Cursor,
-    job: &JobRef,
+    draft: &mut Draft<'_>,
     event: &Event,
 ) -> Result<Outcome, StoreError> {
     let applied = operation.apply(event)?;
-    sqlx::query!(
-        "/* history_append */ INSERT INTO operation_history
-             (operation_id, version, step, from_state, to_state, event, job_id, worker)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        operation.id.as_uuid(),
-        cursor.version,
-        cursor.step,
-        operation.state.name(),
-        applied.state.name(),
-        to_json(&event.for_the_record()),
-        job.id.as_uuid(),
-        job.worker,
-    )
-    .execute(&mut *connection)
-    .await?;
-    cursor.step = cursor.step.saturating_add(1);
+    let (from, to) = (operation.state.name(), applied.state.name());
+    draft.steps.push(from, to, to_json(&event.for_the_record()));
     if let Some(movement) = &applied.outcome.movement {
         post(connection, operation.id, movement).await?;
     }
@@ -70,8 +77,7 @@ pub(crate) async fn apply_event(
         release(connection, operation.id).await?;
     }
     if applied.state != operation.state {
-        let (id, from) = (operation.id.as_uuid(), Some(&operation.state));
-        transitions::append(connection, &[id], from, &applied.state.for_the_record(), job).await?;
+        draft.told.push(from, to, to_json(&applied.state.for_the_record()));
     }
     operation.state = applied.state;
     Ok(applied.outcome)
@@ -95,14 +101,15 @@ pub(crate) async fn lock_version(
     if held.is_some() { Ok(()) } else { Err(StoreError::LostRace { id, version }) }
 }
 
-/// Writes the row: exactly one, still at `held`, or the race is lost. Answers whether events wait in
-/// the inbox: then the operation is due at once, whatever `next` says, and is not parked. The caller
-/// holds the row's lock.
+/// Writes the row, exactly one and still at `held`, or the race is lost; and with it its history, its
+/// transitions and whom to tell of them, and the wake-ups of what waits for it to come so far. Answers
+/// whether events wait in the inbox: then the operation is due at once, whatever `next` says, and is not
+/// parked; the caller holds the row's lock if it goes by that.
 pub(crate) async fn save_operation(
     connection: &mut PgConnection,
     operation: &Operation,
     held: i64,
-    version: i64,
+    draft: &Draft<'_>,
     next: &Next,
 ) -> Result<bool, StoreError> {
     let (wake_ms, parked, reason) = match next {
@@ -110,19 +117,9 @@ pub(crate) async fn save_operation(
         Next::Never => (None, None, None),
         Next::Parked { parked, reason } => (None, Some(parked.as_str()), Some(reason.as_str())),
     };
-    let written = sqlx::query_scalar!(
-        "/* operation_save */ UPDATE operations
-         SET version = $3, state = $4, state_data = $5, provider_ref = COALESCE($6, provider_ref),
-             next_wake_at = CASE WHEN inbox.waits THEN now() ELSE now() + make_interval(secs => $7::float8 / 1000) END,
-             not_before = CASE WHEN $10 AND NOT inbox.waits THEN now() + make_interval(secs => $7::float8 / 1000) END,
-             parked = CASE WHEN NOT inbox.waits THEN $8 END,
-             parked_reason = CASE WHEN NOT inbox.waits THEN $9 END,
-             updated_at = now()
-         FROM (SELECT EXISTS (
-             SELECT 1 FROM inbox WHERE operation_id = $1 AND applied_at IS NULL
-         ) AS waits) AS inbox
-         WHERE id = $1 AND version = $2
-         RETURNING inbox.waits AS \"waits!\"",
+    let Draft { version, job, steps, told } = draft;
+    let written = sqlx::query_file_scalar!(
+        "src/sql/operation_save.sql",
         operation.id.as_uuid(),
         held,
         version,
@@ -133,22 +130,48 @@ pub(crate) async fn save_operation(
         parked,
         reason,
         matches!(next, Next::NotBefore { .. }),
+        operation.state.provider_ref().is_some() || operation.state.is_final(),
+        job.id.as_uuid(),
+        job.worker,
+        steps.from.as_slice(),
+        steps.to.as_slice(),
+        steps.what.as_slice(),
+        to_json(&job.trace),
+        told.from.as_slice(),
+        told.to.as_slice(),
+        told.what.as_slice(),
     )
-    .fetch_optional(&mut *connection)
+    .fetch_optional(connection)
     .await?;
-    let events_wait = written.ok_or(StoreError::LostRace { id: operation.id, version: held })?;
-    if operation.state.provider_ref().is_some() || operation.state.is_final() {
-        wake_dependants(connection, operation.id).await?;
-    }
-    Ok(events_wait)
+    written.ok_or(StoreError::LostRace { id: operation.id, version: held })
 }
 
-/// What waits for this operation to come so far may go on, or learns that it never will.
-async fn wake_dependants(connection: &mut PgConnection, id: OperationId) -> Result<(), StoreError> {
+/// Writes only the history of a version, which is used up by it: events that moved nothing are there all
+/// the same, and the next claim's would be taken for theirs.
+pub(crate) async fn save_history(
+    connection: &mut PgConnection,
+    id: OperationId,
+    draft: &Draft<'_>,
+) -> Result<(), StoreError> {
+    let Draft { version, job, steps, .. } = draft;
+    if steps.what.is_empty() {
+        return Ok(());
+    }
     sqlx::query!(
-        "/* operation_wake_dependants */ UPDATE operations SET next_wake_at = now()
-         WHERE subject_id = $1 AND state = 'requested' AND parked IS NULL AND next_wake_at > now()",
+        "/* operation_keep_version */ WITH kept AS (
+             UPDATE operations SET version = $2 WHERE id = $1 RETURNING id
+         )
+         INSERT INTO operation_history (operation_id, version, step, from_state, to_state, event, job_id, worker)
+         SELECT kept.id, $2, one.place - 1, one.from_state, one.to_state, one.event, $3, $4
+         FROM kept, UNNEST($5::text[], $6::text[], $7::jsonb[])
+             WITH ORDINALITY AS one (from_state, to_state, event, place)",
         id.as_uuid(),
+        version,
+        job.id.as_uuid(),
+        job.worker,
+        steps.from.as_slice(),
+        steps.to.as_slice(),
+        steps.what.as_slice(),
     )
     .execute(connection)
     .await?;
@@ -166,26 +189,26 @@ pub(crate) const fn millis(ms: u64) -> f64 {
 }
 
 async fn post(connection: &mut PgConnection, id: OperationId, movement: &Movement) -> Result<(), StoreError> {
-    let movement_id = sqlx::query_scalar!(
-        "/* movement_insert */ INSERT INTO movements (operation_id, event) VALUES ($1, $2) RETURNING id",
+    let postings = movement.postings();
+    let accounts: Vec<String> = postings.iter().map(|posting| posting.account.clone()).collect();
+    let units: Vec<String> = postings.iter().map(|posting| posting.unit.clone()).collect();
+    let amounts: Vec<Decimal> = postings.iter().map(|posting| posting.amount).collect();
+    sqlx::query!(
+        "/* movement_insert */ WITH made AS (
+             INSERT INTO movements (operation_id, event) VALUES ($1, $2) RETURNING id
+         )
+         INSERT INTO postings (movement_id, line, account, unit, amount)
+         SELECT made.id, one.line, one.account, one.unit, one.amount
+         FROM made, UNNEST($3::text[], $4::text[], $5::numeric[])
+             WITH ORDINALITY AS one (account, unit, amount, line)",
         id.as_uuid(),
         movement.event(),
+        accounts.as_slice(),
+        units.as_slice(),
+        amounts.as_slice(),
     )
-    .fetch_one(&mut *connection)
+    .execute(connection)
     .await?;
-    for (line, posting) in (1_i32..).zip(movement.postings()) {
-        sqlx::query!(
-            "/* posting_insert */ INSERT INTO postings (movement_id, line, account, unit, amount)
-             VALUES ($1, $2, $3, $4, $5)",
-            movement_id,
-            line,
-            posting.account,
-            posting.unit,
-            posting.amount,
-        )
-        .execute(&mut *connection)
-        .await?;
-    }
     Ok(())
 }
 
@@ -208,6 +231,25 @@ pub(crate) async fn note(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// The same, unless a person has one of this kind before them already.
+pub(crate) async fn note_once(
+    connection: &mut PgConnection,
+    operation: &Operation,
+    kind: &str,
+    detail: &str,
+) -> Result<(), StoreError> {
+    let is_open = sqlx::query_scalar!(
+        "/* discrepancy_open */ SELECT EXISTS (
+             SELECT 1 FROM discrepancies WHERE operation_id = $1 AND kind = $2 AND resolved_at IS NULL
+         ) AS \"open!\"",
+        operation.id.as_uuid(),
+        kind,
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if is_open { Ok(()) } else { note(connection, operation, kind, detail).await }
 }
 
 async fn release(connection: &mut PgConnection, id: OperationId) -> Result<(), StoreError> {

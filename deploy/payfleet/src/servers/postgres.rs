@@ -43,6 +43,7 @@ pub struct PostgresServer {
     child: Child,
     launch: Launch,
     port: u16,
+    bin: PathBuf,
     data: PathBuf,
     password: Option<String>,
     // After the child: the folder goes when nobody uses it any more.
@@ -76,7 +77,7 @@ impl PostgresServer {
                 // Not SIGKILL: that would leave its shared memory behind.
                 .orphaned(Orphaned::Quits);
             match launch_until_ready(&launch, &data).await {
-                Ok(child) => return Ok(Self { child, launch, port, data, password, home }),
+                Ok(child) => return Ok(Self { child, launch, port, bin, data, password, home }),
                 Err(error) if options.port.is_none() && clashes < 10 && lost_its_port(&error) => clashes += 1,
                 Err(error) => return Err(error),
             }
@@ -100,6 +101,15 @@ impl PostgresServer {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.pid()
+    }
+
+    /// Where a program that comes with this version of the server is, if it is installed. The server may
+    /// be a link to where the others are too.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        let server = self.bin.join("postgres");
+        let server = server.canonicalize().unwrap_or(server);
+        server.with_file_name(name)
     }
 
     /// The folder with its log.

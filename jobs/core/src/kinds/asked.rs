@@ -14,7 +14,7 @@ use crate::kinds::lifecycle::State;
 use crate::ledger::Movement;
 use crate::provider::{Action, Provider, Report};
 
-/// Longer than anything takes that has no bank in it.
+/// A day, in milliseconds.
 pub(crate) const DAY_MS: u64 = 24 * 3_600_000;
 
 /// One kind's request.
@@ -67,6 +67,16 @@ pub trait Asked {
     /// Whether the client adds to it after it was asked.
     fn is_added_to(&self) -> bool {
         false
+    }
+
+    /// Whether its provider is asked how far it has come, once it has been accepted.
+    fn is_polled(&self) -> bool {
+        !self.is_awaited() && !self.is_divided()
+    }
+
+    /// How long its provider is asked that, in milliseconds; then a person is told.
+    fn polled_for_ms(&self) -> u64 {
+        3 * DAY_MS
     }
 
     /// Why it cannot be done to its subject, whatever the provider would say.

@@ -42,7 +42,9 @@ pub const CAPABILITIES: Capabilities = Capabilities {
     listings: &[
         Listing { name: "payment_intents", paging: PAGES, names_our_reference: true },
         Listing { name: "refunds", paging: PAGES, names_our_reference: true },
+        Listing { name: "customers", paging: PAGES, names_our_reference: true },
         Listing { name: "payment_methods", paging: PAGES, names_our_reference: false },
+        Listing { name: "accounts", paging: PAGES, names_our_reference: true },
         Listing { name: "transfers", paging: PAGES, names_our_reference: true },
         Listing { name: "payouts", paging: PAGES, names_our_reference: true },
         Listing { name: "balance_transactions", paging: PAGES, names_our_reference: false },

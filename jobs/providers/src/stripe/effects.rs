@@ -180,10 +180,9 @@ impl Client {
             MethodChange::Attach => platform.attach_payment_method(id, customer, &under).await?,
             MethodChange::Detach => platform.detach_payment_method(id, &under).await?,
         };
-        let word = method.action().as_str();
         // What was attached may have an id of its own.
-        let facts = BTreeMap::from([("payment_method".to_owned(), answered.value.id.clone())]);
-        Ok(made(&answered, format!("{}:{word}:{}", answered.value.id, key.prefix(8)), facts))
+        let report = changed(method, &answered.value.id, key);
+        Ok(Reply::accepted(report, answered.http_status, answered.request_id))
     }
 
     async fn make_payment(
@@ -299,11 +298,31 @@ impl Client {
                 let refunds = self.platform().all_refunds(&filter).await?;
                 Ok(refunds.iter().find(|one| is_ours(&one.metadata, key)).map(Report::from))
             }
-            // Of these there is no list that bears our reference.
-            Request::Account(_)
-            | Request::AccountLink(_)
-            | Request::Customer(_)
-            | Request::PaymentMethod(_)
+            Request::Account(_) => {
+                let accounts = self.platform().all_connected_accounts(&filter).await?;
+                match accounts.iter().find(|one| is_ours(&one.metadata, key)) {
+                    Some(found) => Ok(self.platform().connected_account(&found.id).await?.report),
+                    None => Ok(None),
+                }
+            }
+            Request::Customer(_) => {
+                let customers = self.platform().all_customers(&filter).await?;
+                let found = customers.into_iter().find(|one| is_ours(&one.metadata, key));
+                Ok(found.map(|customer| exists(customer.id, BTreeMap::new())))
+            }
+            Request::PaymentMethod(method) => {
+                let customer = on.ok_or_else(not_offered)?;
+                let attached = self.platform().all_payment_methods(&customer).await?;
+                let is_attached = attached.iter().any(|one| one.id == method.payment_method);
+                // It bears no reference, and needs none: it is where it was wanted, or not.
+                let is_done = match method.change {
+                    MethodChange::Attach => is_attached,
+                    MethodChange::Detach => !is_attached,
+                };
+                Ok(is_done.then(|| changed(method, &method.payment_method, key)))
+            }
+            // A link and a change of a payment leave nothing that bears our reference: a person decides.
+            Request::AccountLink(_)
             | Request::PaymentChange(_)
             | Request::Mint(_)
             | Request::Wallet(_)
@@ -371,6 +390,15 @@ fn told<T>(answered: Answered<T>) -> Result<Reply, ProviderError> {
 
 /// An answer that is the end of it: the thing exists.
 fn made<T>(answered: &Answered<T>, provider_ref: String, facts: BTreeMap<String, String>) -> Reply {
-    let report = Report { facts, ..Report::of(provider_ref, Progress::Succeeded, "exists") };
-    Reply::accepted(report, answered.http_status, answered.request_id.clone())
+    Reply::accepted(exists(provider_ref, facts), answered.http_status, answered.request_id.clone())
+}
+
+fn exists(provider_ref: String, facts: BTreeMap<String, String>) -> Report {
+    Report { facts, ..Report::of(provider_ref, Progress::Succeeded, "exists") }
+}
+
+/// That payment method `id` is attached or detached as `method` asks.
+fn changed(method: &PaymentMethod, id: &str, key: &ProviderKey) -> Report {
+    let reference = format!("{id}:{}:{}", method.action().as_str(), key.prefix(8));
+    exists(reference, BTreeMap::from([("payment_method".to_owned(), id.to_owned())]))
 }

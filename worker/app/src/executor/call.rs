@@ -13,7 +13,7 @@ use payfleet_queue::Outcome;
 use payfleet_store::{Attempt, NewIntent, Next, Opened, Purpose, StoreError};
 use tracing::Instrument;
 
-use super::{Executor, Running, Step, parked_outcome, settle_with};
+use super::{Executor, Running, Step, ask_later, parked_outcome, settle_with};
 use crate::jobs;
 
 /// How long a worker without this provider's configuration leaves the job to others.
@@ -72,8 +72,14 @@ impl Executor {
         let spent = attempts.saturating_add(attempt.intent).saturating_sub(1);
         let delay_ms = self.delay_after(running, &outcome, spent);
         let parks = parks(&outcome, spent >= running.policy.max_provider_attempts);
+        // What is asked about next is written with the answer: one transaction less.
+        let request = &running.claimed.operation.request;
+        let is_polled = request.is_polled();
+        let pause = self.schedule.between_polls(request.network(), 0);
+        let waits = self.schedule.while_confirming(pause);
         let next = |state: &State| match state {
             State::Settled { .. } | State::Returned { .. } | State::Failed { .. } => Next::Never,
+            State::Accepted { .. } if is_polled => waits.clone(),
             State::Retrying { .. } => match &parks {
                 Some((parked, reason)) => Next::Parked { parked: *parked, reason: reason.clone() },
                 None => Next::NotBefore { ms: delay_ms },
@@ -97,6 +103,7 @@ impl Executor {
             (State::Retrying { .. } | State::InDoubt { .. }, _) => {
                 Step::Settle(wake_up_after(running, delay_ms))
             }
+            (State::Accepted { .. }, _) if is_polled => Step::Settle(ask_later(running, pause)),
             _ => Step::Again,
         })
     }

@@ -66,7 +66,7 @@ impl Executor {
         if gathered.live > 0 {
             let looks = i32::try_from(running.claimed.version).unwrap_or(i32::MAX);
             let delay_ms = self.schedule.backoff_ms(BETWEEN_LOOKS, looks);
-            self.store.set_next(&mut running.claimed, &Next::After { ms: delay_ms }).await?;
+            self.store.set_next(&mut running.claimed, &running.job, &Next::After { ms: delay_ms }).await?;
             return Ok(Step::Settle(wake_up_after(running, delay_ms)));
         }
         let operation = &running.claimed.operation;

@@ -44,7 +44,7 @@ impl Executor {
         }
         if self.store.has_waiting_deposits(running.subject.id).await? {
             let grace = self.schedule.while_waiting(Duration::from_millis(GRACE_MS));
-            self.store.set_next(&mut running.claimed, &Next::After { ms: grace }).await?;
+            self.store.set_next(&mut running.claimed, &running.job, &Next::After { ms: grace }).await?;
             return Ok(Step::Settle(wake_up_after(running, grace)));
         }
         self.record(running, &Event::Expired).await?;
@@ -53,7 +53,7 @@ impl Executor {
 
     /// Nothing but an event or the end of its time, in `left_ms`, moves it, and each wakes it.
     pub(super) async fn rest(&self, running: &mut Running<'_>, left_ms: u64) -> Result<Step, StoreError> {
-        self.store.set_next(&mut running.claimed, &Next::After { ms: left_ms }).await?;
+        self.store.set_next(&mut running.claimed, &running.job, &Next::After { ms: left_ms }).await?;
         Ok(Step::Settle(if running.claimed.events_wait {
             wake_up_after(running, 0)
         } else {

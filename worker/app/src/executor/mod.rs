@@ -39,6 +39,9 @@ use schedule::Schedule;
 /// How many steps one job may take: open, call, confirm, and one to spare. More means a loop.
 const MOST_STEPS: usize = 6;
 
+/// A day, in milliseconds.
+const DAY_MS: u64 = 24 * 3_600_000;
+
 /// How often something that an operation builds on is looked for, where nobody has heard of it. Each
 /// look is two versions: with [`BETWEEN_LOOKS`], some minutes.
 const MOST_LOOKS_FOR_A_SUBJECT: i64 = 24;
@@ -213,7 +216,8 @@ impl Executor {
             // The provider hinted that it has taken back what had settled. Nothing wakes what has
             // settled: should this look be lost, reconciliation is what finds it.
             Plan::Rest if running.claimed.look_now => {
-                let look = jobs::confirm(&running.subject, running.claimed.version, Duration::ZERO);
+                let at_once = Duration::ZERO;
+                let look = jobs::confirm(&running.subject, running.claimed.version, at_once, None);
                 Ok(Step::Settle(settle_with(vec![look])))
             }
             Plan::Rest => {
@@ -236,7 +240,7 @@ impl Executor {
         }
         let looks = i32::try_from(running.claimed.version).unwrap_or(i32::MAX);
         let delay_ms = self.schedule.backoff_ms(BETWEEN_LOOKS, looks);
-        self.store.set_next(&mut running.claimed, &Next::After { ms: delay_ms }).await?;
+        self.store.set_next(&mut running.claimed, &running.job, &Next::After { ms: delay_ms }).await?;
         Ok(Step::Settle(call::wake_up_after(running, delay_ms)))
     }
 
@@ -262,16 +266,26 @@ impl Executor {
         Ok(settle_with(job.into_iter().collect()))
     }
 
-    /// Hands the operation over to the job that polls: at once where somebody hinted at news.
+    /// Hands the operation over to the job that polls; or to a person, once its provider has had it for
+    /// longer than that is waited for. News, or a person who wants to know, has it asked once more.
     async fn confirm(&self, running: &mut Running<'_>) -> Result<Step, StoreError> {
-        self.store.set_next(&mut running.claimed, &self.schedule.while_confirming()).await?;
-        let delay = if running.claimed.look_now {
-            Duration::ZERO
-        } else {
-            self.schedule.confirm_interval(running.claimed.operation.request.network())
-        };
-        let then = vec![jobs::confirm(&running.subject, running.claimed.version, delay)];
-        Ok(Step::Settle(settle_with(then)))
+        let Claimed { operation, accepted_ms, look_now, was_due, .. } = &*running.claimed;
+        let request = &operation.request;
+        let is_over = *accepted_ms > request.polled_for_ms();
+        if is_over && *was_due && !look_now {
+            let days = accepted_ms / DAY_MS;
+            let reason = format!(
+                "{} has had it for {days} days and has said nothing final; it is not asked any more",
+                request.provider()
+            );
+            return self.park(running, Parked::NotFinal, reason).await;
+        }
+        let pause = self.schedule.between_polls(request.network(), *accepted_ms);
+        let next = self.schedule.while_confirming(pause);
+        // A claim that came too early has taken the place of the look that was asked for.
+        running.claimed.look_now |= is_over;
+        self.store.set_next(&mut running.claimed, &running.job, &next).await?;
+        Ok(Step::Settle(ask_later(running, pause)))
     }
 
     async fn park(
@@ -281,7 +295,7 @@ impl Executor {
         reason: String,
     ) -> Result<Step, StoreError> {
         let next = Next::Parked { parked, reason: reason.clone() };
-        self.store.set_next(&mut running.claimed, &next).await?;
+        self.store.set_next(&mut running.claimed, &running.job, &next).await?;
         Ok(Step::Settle(if running.claimed.events_wait {
             call::wake_up_after(running, 0)
         } else {
@@ -332,9 +346,17 @@ fn parked_outcome(running: &Running<'_>, parked: Parked, reason: &str) -> Outcom
     let class = match parked {
         Parked::InDoubt => OutcomeClass::Ambiguous.as_str(),
         Parked::AttemptsExhausted => OutcomeClass::Retryable.as_str(),
-        Parked::Quarantined | Parked::JobDied | Parked::ProviderRefusesUs => OutcomeClass::Terminal.as_str(),
+        Parked::Quarantined | Parked::JobDied | Parked::ProviderRefusesUs | Parked::NotFinal => {
+            OutcomeClass::Terminal.as_str()
+        }
     };
     dead(class, parked.as_str(), reason)
+}
+
+/// Done, with the job that polls each `pause`: at once where somebody hinted at news.
+fn ask_later(running: &Running<'_>, pause: Duration) -> Outcome {
+    let delay = if running.claimed.look_now { Duration::ZERO } else { pause };
+    settle_with(vec![jobs::confirm(&running.subject, running.claimed.version, delay, Some(pause))])
 }
 
 /// Done, with follow-ups. One that cannot be made is a bug; the rescuer makes up for it.

@@ -24,7 +24,7 @@ impl Executor {
         let NotNow { wait, reason } = not_now;
         if wait > LONG {
             let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(GRACE_MS);
-            self.store.set_next(&mut running.claimed, &Next::After { ms }).await?;
+            self.store.set_next(&mut running.claimed, &running.job, &Next::After { ms }).await?;
         }
         Ok(Step::Settle(Outcome::Defer { delay: wait, reason }))
     }

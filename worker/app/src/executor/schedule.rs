@@ -27,8 +27,9 @@ impl Schedule {
         Self { confirm_interval, rng: Arc::new(Mutex::new(fastrand::Rng::new())) }
     }
 
-    pub(super) fn confirm_interval(&self, network: Option<Network>) -> Duration {
-        self.confirm_interval.unwrap_or_else(|| Duration::from_millis(confirm::interval_ms(network)))
+    /// How long to wait between two polls of what the provider has had for `waited_ms`.
+    pub(super) fn between_polls(&self, network: Option<Network>, waited_ms: u64) -> Duration {
+        self.confirm_interval.unwrap_or_else(|| Duration::from_millis(confirm::pause_ms(network, waited_ms)))
     }
 
     /// How long to wait between two looks at something that usually takes `usual`, in milliseconds.
@@ -36,9 +37,10 @@ impl Schedule {
         u64::try_from(self.confirm_interval.unwrap_or(usual).as_millis()).unwrap_or(u64::MAX)
     }
 
-    pub(super) fn while_confirming(&self) -> Next {
-        let floor = self.confirm_interval.map_or(CONFIRM_PATIENCE_MS, |_| CONFIRM_PATIENCE_MS / 10);
-        Next::After { ms: floor }
+    /// When an operation that is polled each `pause` is looked at, should no poll have moved it.
+    pub(super) fn while_confirming(&self, pause: Duration) -> Next {
+        let patience = self.confirm_interval.map_or(CONFIRM_PATIENCE_MS, |_| CONFIRM_PATIENCE_MS / 10);
+        Next::After { ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).saturating_add(patience) }
     }
 
     /// The delay after `attempt` failures.

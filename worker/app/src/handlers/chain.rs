@@ -1,7 +1,9 @@
-//! A look at a chain: its height is asked for once, and every deposit that is deep enough by it is
-//! looked up once more before it counts, because its block may be gone.
+//! A look at a chain: its height is asked for once for all that waits on it, and every deposit that is
+//! deep enough by it is looked up once more before it counts, because its block may be gone. So a chain
+//! is asked as often as it is looked at, and once more for each deposit that comes to its end.
 
 use payfleet_core::address::Network;
+use payfleet_core::job::Job;
 use payfleet_core::kinds::lifecycle::Event;
 use payfleet_core::provider::Provider;
 use payfleet_providers::tatum::{Chain, Client, confirmations};
@@ -11,36 +13,37 @@ use payfleet_store::{Delivered, SeenDeposit, Standing, WaitingDeposit};
 use super::{HandlerError, Handlers};
 use crate::jobs::{self, Subject};
 
-/// How many transactions one look asks for; the others wait for the next.
-const MOST_LOOKUPS: usize = 50;
+/// How many transactions one look asks for.
+const MOST_LOOKUPS: i64 = 50;
 
 /// A transaction that no block and no pool has shown for this long never took effect.
 const GIVEN_UP_MS: i64 = 24 * 3_600_000;
 
 impl Handlers {
-    pub(super) async fn look_at_chain(&self, network: Network) -> Result<Outcome, HandlerError> {
+    pub(super) async fn look_at_chain(&self, job: &Job, network: Network) -> Result<Outcome, HandlerError> {
         let (Some(tatum), Some(chain)) = (self.clients.tatum(), Chain::of(network)) else {
             return Ok(Outcome::Defer {
                 delay: std::time::Duration::from_secs(10),
                 reason: "Tatum is not configured on this worker".to_owned(),
             });
         };
-        let waiting = self.store.waiting_deposits(network).await?;
-        if waiting.is_empty() {
-            return Ok(Outcome::Done { then: Vec::new() });
-        }
         let height = tatum.height(chain).await?;
         let need = self.finality.of(network);
-        let is_due = |deposit: &&WaitingDeposit| {
-            deposit.seen.block.is_none_or(|block| confirmations(height, block) >= need)
-        };
+        let deepest = height.saturating_add(1).saturating_sub(need);
+        let due = self.store.due_deposits(network, deepest, MOST_LOOKUPS).await?;
+        // Many may come to their depth with one block. Those in no block wait for the next look.
+        let are_more = i64::try_from(due.len()).is_ok_and(|count| count == MOST_LOOKUPS)
+            && due.iter().all(|deposit| deposit.seen.block.is_some());
         let mut then = Vec::new();
-        for deposit in waiting.iter().filter(is_due).take(MOST_LOOKUPS) {
+        for deposit in &due {
             let standing = self.standing(tatum, chain, deposit, (height, need)).await?;
             if standing == Standing::Final {
                 then.extend(self.hand_over_deposit(deposit).await?);
             }
             self.store.mark_deposit(&deposit.seen, standing).await?;
+        }
+        if are_more {
+            then.push(jobs::look_on(network, job.envelope.id)?);
         }
         Ok(Outcome::Done { then })
     }

@@ -44,19 +44,21 @@ impl Handlers {
                 reason: format!("{provider} is not configured on this worker"),
             });
         };
+        let every = confirm.every_ms.unwrap_or_else(|| interval_ms(view.request.network()));
+        let every = Duration::from_millis(every);
         let span = tracing::info_span!("provider.call", provider.name = %provider, provider.purpose = "poll");
         let report =
             match client.poll(&view.effect(), provider_ref, tx_hash.as_deref()).instrument(span).await {
                 Ok(report) => report,
                 Err(error) if error.class() != OutcomeClass::Terminal => {
-                    return Ok(self.later(job, &view, &error));
+                    return Ok(later(job, every, &error));
                 }
                 Err(error) => return Err(error.into()),
             };
         if view.state.is_final() {
             return self.hand_over_afterthought(&view, report).await;
         }
-        self.hand_over_report(&view, report, tx_hash.as_deref()).await
+        self.hand_over_report(&view, report, tx_hash.as_deref(), every).await
     }
 
     /// What has settled is looked at again where the provider hinted at news: it was taken back, or it is
@@ -82,11 +84,9 @@ impl Handlers {
         view: &OperationView,
         report: Report,
         known_tx: Option<&str>,
+        every: Duration,
     ) -> Result<Outcome, HandlerError> {
-        let again = Outcome::Defer {
-            delay: self.interval(view),
-            reason: format!("not final: {}", report.raw_status),
-        };
+        let again = Outcome::Defer { delay: every, reason: format!("not final: {}", report.raw_status) };
         let is_pending = matches!(report.progress, Progress::Pending);
         let news = !is_pending || (report.tx_hash.is_some() && report.tx_hash.as_deref() != known_tx);
         if !news && view.request.difference(&report).is_none() {
@@ -103,20 +103,15 @@ impl Handlers {
         // The operation, once it has applied this, asks for more polls if it needs them.
         Ok(Outcome::Done { then: vec![jobs::inbox(&subject, &key)?] })
     }
+}
 
-    /// A read that failed has no effect and spends no attempt: the poll goes on, more slowly.
-    fn later(&self, job: &Job, view: &OperationView, error: &ProviderError) -> Outcome {
-        let asked = match error.class() {
-            OutcomeClass::RateLimited { retry_after_ms: Some(ms) } => Duration::from_millis(ms),
-            _ => Duration::ZERO,
-        };
-        Outcome::Defer { delay: asked.max(self.interval(view)) + backoff(job), reason: error.to_string() }
-    }
-
-    fn interval(&self, view: &OperationView) -> Duration {
-        let by_network = Duration::from_millis(interval_ms(view.request.network()));
-        self.confirm_interval.unwrap_or(by_network)
-    }
+/// A read that failed has no effect and spends no attempt: the poll goes on, more slowly.
+fn later(job: &Job, every: Duration, error: &ProviderError) -> Outcome {
+    let asked = match error.class() {
+        OutcomeClass::RateLimited { retry_after_ms: Some(ms) } => Duration::from_millis(ms),
+        _ => Duration::ZERO,
+    };
+    Outcome::Defer { delay: asked.max(every) + backoff(job), reason: error.to_string() }
 }
 
 fn done() -> Outcome {

@@ -3,37 +3,61 @@
 
 use payfleet_core::Money;
 use payfleet_core::kinds::webhook::WebhookEvent;
-use payfleet_providers::tatum::{Stage, Transfer, read_transfer};
+use payfleet_providers::tatum::{Stage, Transfer, TransferError, read_transfer};
 use payfleet_queue::Outcome;
 use payfleet_store::{DepositName, ReceivedWebhook, SeenDeposit, WebhookStatus};
 
 use super::{HandlerError, Handlers};
 
+/// What a webhook says of a transfer.
+pub(super) enum Told {
+    /// None of our business.
+    Nothing {
+        /// Why.
+        detail: String,
+    },
+    /// It went to an address of somebody's.
+    Transfer {
+        /// What it is called here.
+        name: DepositName,
+        /// What is to be written down, where it is of an asset of ours.
+        seen: Option<SeenDeposit>,
+    },
+}
+
 impl Handlers {
+    /// Reads what Tatum tells.
+    pub(super) fn read_deposit(&self, body: &[u8]) -> Result<Told, TransferError> {
+        let transfer = read_transfer(body)?;
+        Ok(match self.deposit_name(&transfer) {
+            Err(why) => Told::Nothing { detail: why.to_owned() },
+            Ok(name) => {
+                let seen = transfer.money.map(|money| seen(&transfer, name.clone(), money));
+                Told::Transfer { name, seen }
+            }
+        })
+    }
+
     pub(super) async fn deposit(
         &self,
         event: &WebhookEvent,
         received: ReceivedWebhook,
         body: &[u8],
     ) -> Result<Outcome, HandlerError> {
-        let transfer = match read_transfer(body) {
-            Ok(transfer) => transfer,
+        let (name, seen) = match self.read_deposit(body) {
+            Ok(Told::Transfer { name, seen }) => (name, seen),
+            Ok(Told::Nothing { detail }) => return self.ignore(received, detail).await,
             Err(error) => return self.refuse(event, received, None, "unreadable", &error.to_string()).await,
-        };
-        let name = match self.deposit_name(&transfer) {
-            Ok(name) => name,
-            Err(why) => return self.ignore(received, why.to_owned()).await,
         };
         let Some(order) = self.store.order_at(name.network, &name.address_key).await? else {
             return self.ignore(received, "its address is no order's".to_owned()).await;
         };
-        let Some(money) = transfer.money else {
+        let Some(seen) = seen else {
             let detail =
                 format!("a transfer to the address of order {order} is of an asset that is not ours");
-            let hash = Some(transfer.transaction.as_str());
-            return self.refuse(event, received, hash, "unknown_asset", &detail).await;
+            return self.refuse(event, received, Some(&name.transaction), "unknown_asset", &detail).await;
         };
-        self.store.see_deposit(order, &seen(&transfer, name, money)).await?;
+        self.store.see_deposit(order, &seen).await?;
         self.store.mark_webhook(received.id, &WebhookStatus::Processed { operation: order }).await?;
         Ok(Outcome::Done { then: Vec::new() })
     }

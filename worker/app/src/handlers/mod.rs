@@ -29,7 +29,7 @@ use tracing::Instrument;
 use crate::config::Finality;
 use crate::executor::Executor;
 use crate::jobs::PAYLOAD_VERSION;
-pub(crate) use collector::BATCH as WEBHOOKS_AT_ONCE;
+pub(crate) use collector::AT_ONCE as WEBHOOKS_AT_ONCE;
 use collector::Collector;
 
 pub(crate) use notify::Callbacks;
@@ -44,7 +44,6 @@ pub struct Handlers {
     executor: Executor,
     store: Store,
     clients: Arc<Clients>,
-    confirm_interval: Option<Duration>,
     callbacks: Arc<Callbacks>,
     clock: Arc<dyn Clock>,
     finality: Finality,
@@ -59,14 +58,13 @@ impl Handlers {
         executor: Executor,
         store: Store,
         clients: Arc<Clients>,
-        confirm_interval: Option<Duration>,
         callbacks: Callbacks,
         clock: Arc<dyn Clock>,
         finality: Finality,
     ) -> Self {
-        let (callbacks, webhooks) = (Arc::new(callbacks), Collector::start(store.clone()));
+        let (callbacks, webhooks) = (Arc::new(callbacks), Collector::start(&store));
         let signers = Signers::default();
-        Self { executor, store, clients, confirm_interval, callbacks, clock, finality, webhooks, signers }
+        Self { executor, store, clients, callbacks, clock, finality, webhooks, signers }
     }
 
     /// Runs one job to its outcome, inside a span that continues the trace it came with.
@@ -114,7 +112,7 @@ impl Handlers {
             },
             JobKind::Confirm => match payload(job) {
                 Ok(Look::Operation(confirm)) => ended(job, self.confirm(job, confirm).await),
-                Ok(Look::Chain { network }) => ended(job, self.look_at_chain(network).await),
+                Ok(Look::Chain { network }) => ended(job, self.look_at_chain(job, network).await),
                 Err(outcome) => outcome,
             },
             JobKind::Reconcile => match payload(job) {

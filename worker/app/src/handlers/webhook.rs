@@ -17,6 +17,7 @@ use payfleet_store::{
     Delivered, IncomingWebhook, ReceivedWebhook, Taken, WebhookContent, WebhookStatus, Woken,
 };
 
+use super::deposit::Told;
 use super::{HandlerError, Handlers, backoff};
 use crate::jobs::{self, Subject};
 
@@ -26,9 +27,9 @@ impl Handlers {
         self.signers.note(&self.store, &event).await?;
         let body = BASE64_STANDARD.decode(&event.body_base64).unwrap_or_default();
         let parsed = parse(event.provider, &body);
-        if goes_with_others(event.provider)
-            && let Ok(parsed) = &parsed
-            && let Some(outcome) = self.with_others(incoming(&event, parsed, &body)).await?
+        if let Ok(parsed) = &parsed
+            && let Some(content) = self.content_with_others(&event, parsed, &body)
+            && let Some(outcome) = self.with_others(incoming(&event, parsed, &body, content)).await?
         {
             return Ok(outcome);
         }
@@ -45,16 +46,12 @@ impl Handlers {
         if event.provider == Provider::Tatum {
             return self.deposit(&event, received, &body).await;
         }
-        let (provider_ref, inbox_key, hint) = match content(&event, &parsed, &body) {
-            WebhookContent::Ignored { detail } => return self.ignore(received, detail).await,
-            WebhookContent::Hint { provider_ref, inbox_key, event: hint, .. } => {
-                (provider_ref, inbox_key, hint)
-            }
+        let hint = match self.hint(&event, &parsed) {
+            Ok(hint) => hint,
+            Err(detail) => return self.ignore(received, detail).await,
         };
-        if let Some(detail) = self.is_of_another_mode(&event, &parsed) {
-            return self.ignore(received, detail).await;
-        }
-        let provider_ref = provider_ref.as_deref();
+        let inbox_key = inbox_key(&event, &body);
+        let provider_ref = parsed.provider_ref.as_deref();
         match self.operations_of(&event, &parsed).await?.as_slice() {
             [operation] => {
                 if let Some(detail) = self.is_of_another_account(*operation, &parsed).await? {
@@ -73,11 +70,49 @@ impl Handlers {
         }
     }
 
+    /// What it is for, where it can be stored with others; `None` where more must be found out first: of
+    /// an event of a connected account at Stripe, whether that account is its operation's, or is ours at
+    /// all; of a transfer of an asset that is not ours, who is to be told.
+    fn content_with_others(
+        &self,
+        event: &WebhookEvent,
+        parsed: &ParsedEvent,
+        body: &[u8],
+    ) -> Option<WebhookContent> {
+        if event.provider == Provider::Tatum {
+            return match self.read_deposit(body).ok()? {
+                Told::Nothing { detail } => Some(WebhookContent::Ignored { detail }),
+                Told::Transfer { seen, .. } => Some(WebhookContent::Deposit { seen: Box::new(seen?) }),
+            };
+        }
+        match self.hint(event, parsed) {
+            Err(detail) => Some(WebhookContent::Ignored { detail }),
+            Ok(_) if parsed.account.is_some() => None,
+            Ok(hint) => Some(WebhookContent::Hint {
+                our_reference: parsed.our_reference.clone(),
+                provider_ref: parsed.provider_ref.clone(),
+                inbox_key: inbox_key(event, body),
+                event: Box::new(hint),
+            }),
+        }
+    }
+
+    /// What it tells its operation, or why it is none of our business.
+    fn hint(&self, event: &WebhookEvent, parsed: &ParsedEvent) -> Result<Event, String> {
+        let Some(report) = &parsed.report else {
+            return Err(format!("events of type {:?} move no operation", parsed.event_type));
+        };
+        match self.is_of_another_mode(event, parsed) {
+            Some(detail) => Err(detail),
+            None => Ok(Event::Hinted { report: report.clone() }),
+        }
+    }
+
     /// `None` where it must be handled alone.
     async fn with_others(&self, incoming: IncomingWebhook) -> Result<Option<Outcome>, HandlerError> {
         let inbox_key = match &incoming.content {
             WebhookContent::Hint { inbox_key, .. } => inbox_key.clone(),
-            WebhookContent::Ignored { .. } => String::new(),
+            WebhookContent::Ignored { .. } | WebhookContent::Deposit { .. } => String::new(),
         };
         Ok(match self.webhooks.take(incoming).await {
             Taken::Processed { operation, during_call, variant } => {
@@ -86,7 +121,7 @@ impl Handlers {
                 }
                 Some(if during_call { done() } else { wake(operation, &inbox_key)? })
             }
-            Taken::Ignored => Some(done()),
+            Taken::Deposited | Taken::Ignored => Some(done()),
             Taken::Left => None,
         })
     }
@@ -229,7 +264,12 @@ impl Handlers {
     }
 }
 
-fn incoming(event: &WebhookEvent, parsed: &ParsedEvent, body: &[u8]) -> IncomingWebhook {
+fn incoming(
+    event: &WebhookEvent,
+    parsed: &ParsedEvent,
+    body: &[u8],
+    content: WebhookContent,
+) -> IncomingWebhook {
     IncomingWebhook {
         provider: event.provider,
         account: AccountId::default(),
@@ -237,30 +277,7 @@ fn incoming(event: &WebhookEvent, parsed: &ParsedEvent, body: &[u8]) -> Incoming
         event_type: parsed.event_type.clone(),
         body: body.to_vec(),
         received_at: event.received_at,
-        content: content(event, parsed, body),
-    }
-}
-
-/// What an event that was read is for.
-fn content(event: &WebhookEvent, parsed: &ParsedEvent, body: &[u8]) -> WebhookContent {
-    let Some(report) = &parsed.report else {
-        let detail = format!("events of type {:?} move no operation", parsed.event_type);
-        return WebhookContent::Ignored { detail };
-    };
-    WebhookContent::Hint {
-        our_reference: parsed.our_reference.clone(),
-        provider_ref: parsed.provider_ref.clone(),
-        inbox_key: inbox_key(event, body),
-        event: Box::new(Event::Hinted { report: report.clone() }),
-    }
-}
-
-/// Tatum tells of deposits, which have a table of their own, and of whose account and mode an event of
-/// Stripe's is must be found out first.
-const fn goes_with_others(provider: Provider) -> bool {
-    match provider {
-        Provider::Heleket | Provider::TrovoTech => true,
-        Provider::Stripe | Provider::Tatum => false,
+        content,
     }
 }
 

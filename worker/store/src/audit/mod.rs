@@ -184,8 +184,8 @@ impl Store {
         &self,
         news: &mut (dyn FnMut(AuditNews<'_>) + Send),
     ) -> Result<AuditSummary, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let mut snapshot = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let mut lent = self.lend().await?;
+        let mut snapshot = lent.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
         // An audit of years may take longer than any statement or transaction of a worker.
         snapshot
             .execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
@@ -204,6 +204,7 @@ impl Store {
         }
         tables::check(&mut snapshot, &mut desk).await?;
         snapshot.rollback().await?;
+        lent.give_back();
         Ok(desk.summary)
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::Money;
 use crate::ids::OperationId;
 use crate::kinds::OperationKind;
-use crate::kinds::asked::{Asked, Settled, Subject, other_money};
+use crate::kinds::asked::{Asked, DAY_MS, Settled, Subject, other_money};
 use crate::ledger::Movement;
 use crate::provider::{Action, Provider, Report};
 
@@ -60,6 +60,11 @@ impl Asked for Payment {
 
     fn subject(&self) -> Option<Subject> {
         self.customer.map(|operation| Subject { operation, kind: OperationKind::Customer })
+    }
+
+    /// Whoever does not pay within a week has left; Stripe never says so by itself.
+    fn polled_for_ms(&self) -> u64 {
+        7 * DAY_MS
     }
 
     /// A part may be captured where capturing is the client's own doing; never another currency, never more.

@@ -51,6 +51,11 @@ impl Asked for Refund {
         Action::Refund
     }
 
+    /// Banks take up to ten working days.
+    fn polled_for_ms(&self) -> u64 {
+        14 * DAY_MS
+    }
+
     fn money(&self) -> Option<Money> {
         Some(self.money)
     }

@@ -107,6 +107,8 @@ pub enum Parked {
     JobDied,
     /// The provider refuses us (credentials, permissions); every operation there waits.
     ProviderRefusesUs,
+    /// The provider has had it for long without saying anything final, and is not asked any more.
+    NotFinal,
 }
 
 impl Parked {
@@ -119,6 +121,7 @@ impl Parked {
             Self::Quarantined => "quarantined",
             Self::JobDied => "job_died",
             Self::ProviderRefusesUs => "provider_refuses_us",
+            Self::NotFinal => "not_final",
         }
     }
 }

@@ -83,6 +83,14 @@ impl Asked for Payout {
         Action::Payout
     }
 
+    /// Chains take hours, banks some working days.
+    fn polled_for_ms(&self) -> u64 {
+        match self.to {
+            Destination::Crypto { .. } => 3 * DAY_MS,
+            Destination::Bank { .. } => 10 * DAY_MS,
+        }
+    }
+
     fn money(&self) -> Option<Money> {
         Some(self.money)
     }

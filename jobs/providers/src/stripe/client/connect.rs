@@ -29,6 +29,14 @@ impl Scope<'_> {
         self.get(&["accounts", id], &Form::default()).await
     }
 
+    /// All connected accounts that `filter` lets through.
+    ///
+    /// # Errors
+    /// [`ProviderError`] where any page is missing.
+    pub async fn all_connected_accounts(&self, filter: &ListFilter) -> Result<Vec<Account>, ProviderError> {
+        self.all(&["accounts"], |after| filter.after(after)).await
+    }
+
     /// Makes a link to an account's onboarding.
     ///
     /// # Errors

@@ -190,6 +190,14 @@ impl Scope<'_> {
         self.get(&["customers", id], &Form::default()).await
     }
 
+    /// All customers that `filter` lets through.
+    ///
+    /// # Errors
+    /// [`ProviderError`] where any page is missing.
+    pub async fn all_customers(&self, filter: &ListFilter) -> Result<Vec<Customer>, ProviderError> {
+        self.all(&["customers"], |after| filter.after(after)).await
+    }
+
     /// Deletes a customer; deleting a deleted one is refused as not found.
     ///
     /// # Errors
@@ -235,5 +243,14 @@ impl Scope<'_> {
         filter: &PaymentMethodFilter,
     ) -> Result<Page<PaymentMethod>, ProviderError> {
         self.page(&["customers", customer, "payment_methods"], filter).await
+    }
+
+    /// All of a customer's payment methods.
+    ///
+    /// # Errors
+    /// [`ProviderError`] where any page is missing.
+    pub async fn all_payment_methods(&self, customer: &str) -> Result<Vec<PaymentMethod>, ProviderError> {
+        let page = |starting_after| PaymentMethodFilter { kind: None, limit: Some(100), starting_after };
+        self.all(&["customers", customer, "payment_methods"], page).await
     }
 }

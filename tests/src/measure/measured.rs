@@ -2,15 +2,21 @@
 
 use serde_json::json;
 
-use crate::engine::Engine;
-use crate::why;
+/// Who is measured: ours, or what it is held against.
+pub trait Side: Copy {
+    /// As tables name it.
+    fn name(self) -> &'static str;
+    /// Whether it is what the row is about.
+    fn is_ours(self) -> bool;
+}
 
 /// The same thing measured several times.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Series(Vec<f64>);
+pub struct Series(Vec<f64>);
 
 impl Series {
-    pub(crate) fn push(&mut self, value: f64) {
+    /// Adds a measurement.
+    pub fn push(&mut self, value: f64) {
         self.0.push(value);
     }
 
@@ -20,7 +26,8 @@ impl Series {
         sorted
     }
 
-    pub(crate) fn median(&self) -> f64 {
+    /// The one in the middle.
+    pub fn median(&self) -> f64 {
         let sorted = self.sorted();
         let middle = sorted.len() / 2;
         match sorted.len() {
@@ -36,11 +43,16 @@ impl Series {
     }
 }
 
+/// Why targets are missed after honest effort, and where the time goes, by row. Filled in by hand.
+pub type Whys = [(&'static str, &'static str)];
+
 /// What is to be reached.
 #[derive(Clone, Debug)]
-pub(crate) enum Target {
+pub enum Target {
     /// At least so many times the first reference.
     Ratio(f64),
+    /// At most so many times the first reference.
+    AtMostRatio(f64),
     /// At most this.
     AtMost(f64),
     /// Exactly this.
@@ -51,34 +63,38 @@ pub(crate) enum Target {
 
 /// One row.
 #[derive(Clone, Debug)]
-pub(crate) struct Measured {
-    pub(crate) row: &'static str,
+pub struct Measured {
+    /// Its name.
+    pub row: &'static str,
     /// What it says, for a reader.
-    pub(crate) about: String,
-    pub(crate) unit: &'static str,
-    pub(crate) series: Series,
+    pub about: String,
+    /// Of what.
+    pub unit: &'static str,
+    /// What was measured.
+    pub series: Series,
     /// Measured in the same run, turn by turn. The first is what a ratio speaks of.
-    pub(crate) references: Vec<(String, Series)>,
-    pub(crate) target: Target,
+    pub references: Vec<(String, Series)>,
+    /// What is to be reached.
+    pub target: Target,
 }
 
 impl Measured {
-    /// A row from what was measured of each engine, ours among them.
-    pub(crate) fn of(
+    /// A row from what was measured of each side, ours among them.
+    pub fn of<S: Side>(
         row: &'static str,
         about: impl Into<String>,
         unit: &'static str,
-        engines: &[(Engine, Series)],
+        sides: &[(S, Series)],
         target: Target,
     ) -> Self {
-        let ours = engines.iter().find(|(engine, _)| *engine == Engine::Ours);
-        let others = engines.iter().filter(|(engine, _)| *engine != Engine::Ours);
+        let ours = sides.iter().find(|(side, _)| side.is_ours());
+        let others = sides.iter().filter(|(side, _)| !side.is_ours());
         Self {
             row,
             about: about.into(),
             unit,
             series: ours.map(|(_, series)| series.clone()).unwrap_or_default(),
-            references: others.map(|(engine, series)| (engine.name().to_owned(), series.clone())).collect(),
+            references: others.map(|(side, series)| (side.name().to_owned(), series.clone())).collect(),
             target,
         }
     }
@@ -94,6 +110,7 @@ impl Measured {
     fn met(&self) -> Option<bool> {
         match self.target {
             Target::Ratio(least) => self.ratio().map(|ratio| ratio >= least),
+            Target::AtMostRatio(most) => self.ratio().map(|ratio| ratio <= most),
             Target::AtMost(most) => Some(self.series.median() <= most),
             Target::Exactly(value) => Some(self.series.range() == [value, value]),
             Target::Shown => None,
@@ -104,6 +121,7 @@ impl Measured {
         let reference = self.references.first().map(|(name, _)| name.as_str()).unwrap_or_default();
         match self.target {
             Target::Ratio(least) => format!("at least {least} x {reference}"),
+            Target::AtMostRatio(most) => format!("at most {most} x {reference}"),
             Target::AtMost(most) => format!("at most {}", number(most)),
             Target::Exactly(value) => format!("exactly {}", number(value)),
             Target::Shown => String::new(),
@@ -111,12 +129,14 @@ impl Measured {
     }
 
     /// Why it is missed, if it is.
-    fn why(&self) -> Option<&'static str> {
-        if self.met() == Some(false) { Some(why::missed(self.row)) } else { None }
+    fn why(&self, whys: &Whys) -> Option<&'static str> {
+        let reason =
+            whys.iter().find(|(row, _)| *row == self.row).map_or("not looked into yet", |(_, why)| why);
+        (self.met() == Some(false)).then_some(reason)
     }
 
     /// One object, on one line.
-    pub(crate) fn json(&self) -> String {
+    pub fn json(&self, whys: &Whys) -> String {
         let others: serde_json::Map<String, serde_json::Value> = self
             .references
             .iter()
@@ -134,23 +154,23 @@ impl Measured {
             "ratio": self.ratio().map(round),
             "target": self.target_words(),
             "met": self.met(),
-            "why": self.why(),
+            "why": self.why(whys),
         })
         .to_string()
     }
 
     /// A line of the table.
-    pub(crate) fn line(&self) -> String {
+    pub fn line(&self, whys: &Whys) -> String {
         let [low, high] = self.series.range();
         let references: Vec<String> = self
             .references
             .iter()
             .map(|(name, series)| format!("{name} {}", number(series.median())))
             .collect();
-        let met = match self.met() {
-            Some(true) => "yes".to_owned(),
-            Some(false) => format!("**no**: {}", why::missed(self.row)),
-            None => String::new(),
+        let met = match (self.met(), self.why(whys)) {
+            (Some(true), _) => "yes".to_owned(),
+            (_, Some(why)) => format!("**no**: {why}"),
+            (_, None) => String::new(),
         };
         format!(
             "| {} | {} | {} {} | {} to {} | {} | {} | {} | {met} |",
@@ -168,7 +188,7 @@ impl Measured {
 }
 
 /// The head of the table.
-pub(crate) const HEAD: &str = "| row | what | median | range | references (medians) | ratio to the first | target | met |\n\
+pub(super) const HEAD: &str = "| row | what | median | range | references (medians) | ratio to the first | target | met |\n\
                                |---|---|---|---|---|---|---|---|";
 
 fn round(value: f64) -> f64 {

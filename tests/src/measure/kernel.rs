@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// CPU time that a process has used, nanoseconds, by all its threads that still run.
-pub(crate) fn cpu_ns(pid: u32) -> u64 {
+pub fn cpu_ns(pid: u32) -> u64 {
     let threads = std::fs::read_dir(PathBuf::from(format!("/proc/{pid}/task"))).into_iter().flatten();
     let of = |thread: std::io::Result<std::fs::DirEntry>| {
         let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
@@ -13,7 +13,7 @@ pub(crate) fn cpu_ns(pid: u32) -> u64 {
 }
 
 /// The most memory a process has had resident, MiB.
-pub(crate) fn peak_rss_mib(pid: u32) -> f64 {
+pub fn peak_rss_mib(pid: u32) -> f64 {
     status_kib(&format!("/proc/{pid}/status"), "VmHWM:") / 1024.0
 }
 
@@ -24,7 +24,7 @@ fn status_kib(file: &str, field: &str) -> f64 {
 }
 
 /// Processor and memory in words, and how busy others kept them: noise is part of a result.
-pub(crate) fn machine() -> String {
+pub fn machine() -> String {
     let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     let model = model.map_or("an unknown processor", |(_, model)| model.trim());
