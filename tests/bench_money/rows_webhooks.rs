@@ -40,6 +40,8 @@ pub(crate) async fn webhooks(bench: &Bench) -> anyhow::Result<Measured> {
         let stage = bench.stage().await?;
         let mut connection = PgConnection::connect(&stage.database_url).await?;
         sqlx::query(ACCEPTED).bind(payouts).execute(&mut connection).await?;
+        // As Postgres itself does before long.
+        sqlx::query("ANALYZE operations, intents").execute(&mut connection).await?;
         // What the events wake is another row's business.
         let worker = stage.worker(&[JobKind::Webhook, JobKind::Payout]).await?;
         let told = WORDS.iter().flat_map(|word| (1..=payouts).map(move |number| event(number, word)));
