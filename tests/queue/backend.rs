@@ -75,16 +75,24 @@ async fn outcomes_reach_the_queue_and_a_full_queue_elsewhere_holds_up_only_its_o
     let full = queue_name("full");
     world.enqueue(&[job_in(&full, 11), job_in(&full, 12)]).await;
     world.fill(2).await;
-    let to = full.clone();
+    let (to, other) = (full.clone(), queue_name("other"));
+    let also = other.clone();
+    // Both end at the same moment, so that their outcomes may go together.
+    let both = Arc::new(tokio::sync::Barrier::new(2));
     let worker = world.worker(
         2,
         handler(move |delivery| {
             let first = delivery.job.envelope.id == id(1);
-            let then = if first { vec![job_in(&to, 13)] } else { vec![] };
-            async move { Ok(Outcome::Done { then }) }
+            let then = if first { job_in(&to, 13) } else { job_in(&also, 14) };
+            let both = Arc::clone(&both);
+            async move {
+                both.wait().await;
+                Ok(Outcome::Done { then: vec![then] })
+            }
         }),
     );
     world.until("the second is done", |stats| stats.done == 1).await;
+    assert!(world.queue.find(&other, id(14)).await.unwrap().is_some());
     assert!(matches!(world.place(id(1)).await, Some(Place::Leased { .. })));
     assert!(world.queue.cancel(&full, id(12)).await.unwrap());
     world.until("the first is done too", |stats| stats.done == 2).await;

@@ -29,27 +29,54 @@ pub(super) async fn run(hold: Arc<Hold>) {
     }
 }
 
-/// Settles what can be settled and leaves the rest in `waiting`. A job with follow-ups in another
-/// queue goes alone: that queue may be full, and must not hold up the others.
+/// Settles what can be settled and leaves the rest in `waiting`. Jobs with follow-ups in another queue go
+/// apart: that queue may be full, and must not hold up the others.
 async fn settle_all(hold: &Hold, waiting: &mut Vec<Settlement>, repeated: bool) -> Result<(), Error> {
     let is_foreign = |s: &Settlement| follow_ups(s).iter().any(|job| job.queue != hold.name);
     let (foreign, own): (Vec<_>, Vec<_>) = waiting.drain(..).partition(is_foreign);
     let mut result = Ok(());
-    for batch in own.chunks(BATCH).chain(foreign.chunks(1)) {
-        match hold.queue.settle(&hold.name, batch).await {
-            Ok(answers) => {
-                for (settlement, answer) in batch.iter().zip(answers) {
-                    report(hold, settlement, answer, repeated);
-                }
-                hold.settled(batch.iter().map(|settlement| settlement.lease));
+    for batch in own.chunks(BATCH).chain(foreign.chunks(BATCH)) {
+        let settled = match settle(hold, batch, repeated).await {
+            // Together they ask too much of another queue; some of them may not.
+            Err(Error::QueueFull { .. } | Error::OutOfMemory { .. }) if batch.len() > 1 => {
+                settle_each(hold, batch, waiting, repeated).await
             }
             Err(error) => {
                 waiting.extend_from_slice(batch);
-                result = Err(error);
+                Err(error)
             }
+            Ok(()) => Ok(()),
+        };
+        if settled.is_err() {
+            result = settled;
         }
     }
     result
+}
+
+async fn settle_each(
+    hold: &Hold,
+    batch: &[Settlement],
+    waiting: &mut Vec<Settlement>,
+    repeated: bool,
+) -> Result<(), Error> {
+    let mut result = Ok(());
+    for one in batch.chunks(1) {
+        if let Err(error) = settle(hold, one, repeated).await {
+            waiting.extend_from_slice(one);
+            result = Err(error);
+        }
+    }
+    result
+}
+
+async fn settle(hold: &Hold, batch: &[Settlement], repeated: bool) -> Result<(), Error> {
+    let answers = hold.queue.settle(&hold.name, batch).await?;
+    for (settlement, answer) in batch.iter().zip(answers) {
+        report(hold, settlement, answer, repeated);
+    }
+    hold.settled(batch.iter().map(|settlement| settlement.lease));
+    Ok(())
 }
 
 fn report(hold: &Hold, settlement: &Settlement, answer: Settled, repeated: bool) {
