@@ -38,7 +38,7 @@ async fn settle_all(hold: &Hold, waiting: &mut Vec<Settlement>, repeated: bool) 
     for batch in own.chunks(BATCH).chain(foreign.chunks(BATCH)) {
         let settled = match settle(hold, batch, repeated).await {
             // Together they ask too much of another queue; some of them may not.
-            Err(Error::QueueFull { .. } | Error::OutOfMemory { .. }) if batch.len() > 1 => {
+            Err(Error::QueueFull { .. } | Error::OutOfMemory) if batch.len() > 1 => {
                 settle_each(hold, batch, waiting, repeated).await
             }
             Err(error) => {
