@@ -23,7 +23,7 @@ const MAY_USE: [(&str, &[&str]); 8] = [
 /// Libraries that belong in one place.
 struct Home {
     /// The library, and the first word of those that belong to it.
-    library: &'static str,
+    crate_name: &'static str,
     /// As sources write them.
     written: &'static [&'static str],
     /// The only crates that may name it.
@@ -31,12 +31,12 @@ struct Home {
 }
 
 const HOMES: [Home; 4] = [
-    Home { library: "redis", written: &["redis"], crates: &["payfleet-queue"] },
-    Home { library: "sqlx", written: &["sqlx"], crates: &["payfleet-store"] },
+    Home { crate_name: "redis", written: &["redis"], crates: &["payfleet-queue"] },
+    Home { crate_name: "sqlx", written: &["sqlx"], crates: &["payfleet-store"] },
     // In the operator's command it is the client of its demo.
-    Home { library: "reqwest", written: &["reqwest"], crates: &["payfleet-providers", "payfleet"] },
+    Home { crate_name: "reqwest", written: &["reqwest"], crates: &["payfleet-providers", "payfleet"] },
     Home {
-        library: "apalis",
+        crate_name: "apalis",
         written: &["apalis", "apalis_core"],
         crates: &["payfleet-queue", "payfleet-worker"],
     },
@@ -101,8 +101,9 @@ fn uses_of_ours(members: &[Member]) -> Vec<String> {
 fn needs_away_from_home(members: &[Member]) -> Vec<String> {
     let mut violations = Vec::new();
     for member in members.iter().filter(|member| member.name != TESTS) {
-        for Home { library, crates, .. } in HOMES {
-            let family = |needed: &&String| *needed == library || needed.starts_with(&format!("{library}-"));
+        for Home { crate_name, crates, .. } in HOMES {
+            let family =
+                |needed: &&String| *needed == crate_name || needed.starts_with(&format!("{crate_name}-"));
             for needed in member.needs.iter().filter(family) {
                 if !crates.contains(&member.name.as_str()) {
                     violations.push(format!("{}: {needed} belongs to {}", member.name, crates.join(", ")));
@@ -123,14 +124,14 @@ fn names_away_from_home(members: &[Member], tree: &Tree) -> Vec<String> {
             tree.ending(".rs").filter(|(path, _)| path.starts_with(&folder)).collect();
         for home in &HOMES {
             // A module of ours may have a library's name.
-            let modules = [format!("/{}.rs", home.library), format!("/{}/mod.rs", home.library)];
+            let modules = [format!("/{}.rs", home.crate_name), format!("/{}/mod.rs", home.crate_name)];
             if sources.iter().any(|(path, _)| modules.iter().any(|module| path.ends_with(module))) {
                 continue;
             }
             for (path, text) in &sources {
                 let wrong = crate::sources::code(text).filter(|(_, line)| is_wrong(line, member, home));
                 violations.extend(wrong.map(|(number, _)| {
-                    format!("{path}:{number}: {} belongs to {}", home.library, home.crates.join(", "))
+                    format!("{path}:{number}: {} belongs to {}", home.crate_name, home.crates.join(", "))
                 }));
             }
         }
