@@ -14,7 +14,7 @@ use payfleet_core::kinds::collect::{
 use payfleet_core::kinds::payout::{Destination, Payout, Speed};
 use payfleet_core::kinds::transfer::Transfer;
 use payfleet_core::kinds::{Asked, Request};
-use payfleet_core::provider::{Action, DoubtPolicy, Effect, Finding, Progress, Report};
+use payfleet_core::provider::{Action, DoubtPolicy, Effect, Progress, Report};
 use payfleet_core::{ProviderKey, Timestamp};
 use secrecy::ExposeSecret;
 use time::format_description::well_known::Rfc3339;
@@ -27,15 +27,11 @@ use super::params::{
     Confirmation, CustomerFields, NewAccount, NewAccountLink, NewPaymentIntent, NewPayout, NewRefund,
     NewTransfer, Redirects,
 };
-use super::params::{Created, ListFilter};
 use super::words::{AccountLinkType, CaptureMethod, PayoutMethod, RefundReason};
 use crate::client::{ProviderError, Reply, not_offered};
 
 /// Refusals that say that a connected account may not receive what it was sent.
 const MAY_NOT_RECEIVE: [&str; 2] = ["insufficient_capabilities_for_transfer", "payouts_not_allowed"];
-
-/// How far Stripe's clock may be behind ours.
-const CLOCK_SLACK_MS: i64 = 300_000;
 
 impl Client {
     /// Stripe knows every key for a day; after that a look-up is the only way on.
@@ -258,108 +254,6 @@ impl Client {
         };
         told(self.platform().create_refund(&params, &idempotency_key(key)?).await?)
     }
-
-    /// Looks for our reference in the list of what was made since `opened`. Not finding it decides
-    /// nothing: a list may lag, and a call may still be on its way.
-    pub(crate) async fn look_up(&self, effect: &Effect, key: &ProviderKey, opened: Timestamp) -> Finding {
-        match self.search(effect, key, opened).await {
-            Ok(Some(report)) => Finding::Found { report },
-            Ok(None) => Finding::StillUnknown { reason: "nothing there bears our reference".to_owned() },
-            Err(error) => Finding::StillUnknown { reason: error.to_string() },
-        }
-    }
-
-    async fn search(
-        &self,
-        effect: &Effect,
-        key: &ProviderKey,
-        opened: Timestamp,
-    ) -> Result<Option<Report>, ProviderError> {
-        let since = Created { from: Some(opened.plus_ms(-CLOCK_SLACK_MS)), to: None };
-        let mut filter = ListFilter { created: since, limit: Some(100), ..ListFilter::default() };
-        let on = effect.on.clone();
-        match &effect.asked {
-            Request::Payout(_) => {
-                let account = on.ok_or_else(not_offered)?;
-                let payouts = self.account(&account).all_payouts(&filter).await?;
-                Ok(payouts.iter().find(|one| is_ours(&one.metadata, key)).map(Report::from))
-            }
-            Request::Transfer(_) => {
-                filter.destination = on;
-                let transfers = self.platform().all_transfers(&filter).await?;
-                Ok(transfers.iter().find(|one| is_ours(&one.metadata, key)).map(Report::from))
-            }
-            Request::Payment(_) => {
-                let payments = self.platform().all_payment_intents(&filter).await?;
-                Ok(payments.iter().find(|one| is_ours(&one.metadata, key)).map(Report::from))
-            }
-            Request::Refund(_) => {
-                filter.payment_intent = on;
-                let refunds = self.platform().all_refunds(&filter).await?;
-                Ok(refunds.iter().find(|one| is_ours(&one.metadata, key)).map(Report::from))
-            }
-            Request::Account(_) => {
-                let accounts = self.platform().all_connected_accounts(&filter).await?;
-                match accounts.iter().find(|one| is_ours(&one.metadata, key)) {
-                    Some(found) => Ok(self.platform().connected_account(&found.id).await?.report),
-                    None => Ok(None),
-                }
-            }
-            Request::Customer(_) => {
-                let customers = self.platform().all_customers(&filter).await?;
-                let found = customers.into_iter().find(|one| is_ours(&one.metadata, key));
-                Ok(found.map(|customer| exists(customer.id, BTreeMap::new())))
-            }
-            Request::PaymentMethod(method) => {
-                let customer = on.ok_or_else(not_offered)?;
-                let attached = self.platform().all_payment_methods(&customer).await?;
-                let is_attached = attached.iter().any(|one| one.id == method.payment_method);
-                // It bears no reference, and needs none: it is where it was wanted, or not.
-                let is_done = match method.change {
-                    MethodChange::Attach => is_attached,
-                    MethodChange::Detach => !is_attached,
-                };
-                Ok(is_done.then(|| changed(method, &method.payment_method, key)))
-            }
-            // A link and a change of a payment leave nothing that bears our reference: a person decides.
-            Request::AccountLink(_)
-            | Request::PaymentChange(_)
-            | Request::Mint(_)
-            | Request::Wallet(_)
-            | Request::Telemetry(_)
-            | Request::Distribution(_)
-            | Request::Order(_) => Ok(None),
-        }
-    }
-
-    /// Asks how far what `effect` made has come.
-    pub(crate) async fn poll(&self, effect: &Effect, provider_ref: &str) -> Result<Report, ProviderError> {
-        let report = match &effect.asked {
-            Request::Payout(_) => {
-                let account = effect.on.as_deref().ok_or_else(not_offered)?;
-                self.account(account).payout(provider_ref).await?.report
-            }
-            Request::Transfer(_) => self.platform().transfer(provider_ref).await?.report,
-            Request::Payment(_) => self.platform().payment_intent(provider_ref, &[]).await?.report,
-            Request::Refund(_) => self.platform().refund(provider_ref).await?.report,
-            Request::Account(_) => self.platform().connected_account(provider_ref).await?.report,
-            // These are done when they are answered.
-            Request::AccountLink(_)
-            | Request::Customer(_)
-            | Request::PaymentMethod(_)
-            | Request::PaymentChange(_)
-            | Request::Mint(_)
-            | Request::Wallet(_)
-            | Request::Telemetry(_)
-            | Request::Distribution(_)
-            | Request::Order(_) => None,
-        };
-        report.ok_or_else(not_offered)
-    }
-}
-
-fn is_ours(metadata: &Metadata, key: &ProviderKey) -> bool {
-    metadata.get(REFERENCE).is_some_and(|reference| reference == key.as_str())
 }
 
 fn idempotency_key(key: &ProviderKey) -> Result<IdempotencyKey, ProviderError> {
@@ -393,12 +287,12 @@ fn made<T>(answered: &Answered<T>, provider_ref: String, facts: BTreeMap<String,
     Reply::accepted(exists(provider_ref, facts), answered.http_status, answered.request_id.clone())
 }
 
-fn exists(provider_ref: String, facts: BTreeMap<String, String>) -> Report {
+pub(super) fn exists(provider_ref: String, facts: BTreeMap<String, String>) -> Report {
     Report { facts, ..Report::of(provider_ref, Progress::Succeeded, "exists") }
 }
 
 /// That payment method `id` is attached or detached as `method` asks.
-fn changed(method: &PaymentMethod, id: &str, key: &ProviderKey) -> Report {
+pub(super) fn changed(method: &PaymentMethod, id: &str, key: &ProviderKey) -> Report {
     let reference = format!("{id}:{}:{}", method.action().as_str(), key.prefix(8));
     exists(reference, BTreeMap::from([("payment_method".to_owned(), id.to_owned())]))
 }

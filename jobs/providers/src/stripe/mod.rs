@@ -13,6 +13,8 @@ mod form;
 mod limits;
 #[cfg(feature = "client")]
 mod listing;
+#[cfg(feature = "client")]
+mod lookup;
 pub(crate) mod mapping;
 #[cfg(feature = "client")]
 mod objects;

@@ -6,6 +6,7 @@
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
 
 mod afterwards;
+mod answers;
 mod apply;
 mod event;
 mod incoming;
