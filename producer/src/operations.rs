@@ -14,6 +14,7 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use payfleet_core::ids::RequestHash;
 use payfleet_core::job::{Dedupe, NewJob, Origin};
 use payfleet_core::kinds::lifecycle::Event;
 use payfleet_core::kinds::{Advance, NewOperation, OperationKind, Request};
@@ -79,6 +80,19 @@ impl Post {
         let request = fields.finish(request)?;
         accept(&self.state, self.caller, self.key, request).await
     }
+
+    /// Hands over what `read` makes of the body, about an operation that exists: once under its key.
+    pub(crate) async fn wish(
+        self,
+        kind: OperationKind,
+        id: Result<Path<String>, PathRejection>,
+        read: impl FnOnce(&mut Fields) -> Option<Event> + Send,
+    ) -> Result<Response, Problem> {
+        let mut fields = self.body.fields()?;
+        let event = read(&mut fields);
+        let event = fields.finish(event)?;
+        hand_over(&self.state, self.caller, kind, id, event, Some(self.key)).await
+    }
 }
 
 /// Enqueues the first job of what was asked: one round trip to Redis, then 202.
@@ -103,10 +117,7 @@ async fn accept(
     match enqueued.first() {
         Some(Enqueued::Created(job)) => Ok(accepted(endpoint, operation, *job, false)),
         Some(Enqueued::Existing(job)) => Ok(accepted(endpoint, operation, *job, true)),
-        Some(Enqueued::Conflict(_)) => {
-            let detail = "Nothing was changed. Send the request as it was first, or use a new key.";
-            Err(Problem::new(Kind::IdempotencyConflict, detail))
-        }
+        Some(Enqueued::Conflict(_)) => Err(conflict()),
         None => {
             let detail = "Nothing was confirmed. Repeat the request with the same key.";
             Err(Problem::new(Kind::Internal, detail).because("the queue answered nothing for the job"))
@@ -129,6 +140,11 @@ pub(crate) async fn wish_of(
     wish(state, caller, kind, id, event).await
 }
 
+fn conflict() -> Problem {
+    let detail = "Nothing was changed. Send the request as it was first, or use a new key.";
+    Problem::new(Kind::IdempotencyConflict, detail)
+}
+
 /// Hands a client's wish about an operation over to whoever advances it. Whether it comes in time is
 /// for the worker to find out: 202 says that it was heard.
 pub(crate) async fn wish(
@@ -138,6 +154,18 @@ pub(crate) async fn wish(
     id: Result<Path<String>, PathRejection>,
     event: Event,
 ) -> Result<Response, Problem> {
+    hand_over(state, caller, kind, id, event, None).await
+}
+
+/// Without a key, an event of one name is one event.
+async fn hand_over(
+    state: &AppState,
+    caller: Caller,
+    kind: OperationKind,
+    id: Result<Path<String>, PathRejection>,
+    event: Event,
+    key: Option<IdempotencyKey>,
+) -> Result<Response, Problem> {
     let id = id.ok().and_then(|Path(id)| id.parse::<OperationId>().ok()).ok_or_else(no_such)?;
     // What is not the caller's, or is of another kind, does not exist.
     show(state, &caller, &[kind], Ok(Path(id.to_string()))).await?;
@@ -146,16 +174,19 @@ pub(crate) async fn wish(
     let name = event.name();
     let said = serde_json::to_vec(&event).map_err(|error| internal().because(error))?;
     let advance = Advance { operation_id: id, request: None, event: Some(event) };
+    let (is_keyed, told_apart_by) = key.map_or((false, said.clone()), |key| (true, key.0.into_bytes()));
+    // Without a key, the same wish, sent again, is the same job.
+    let job_id = JobId::named(name, &[id.as_uuid().as_bytes(), &told_apart_by]);
+    let dedupe = Dedupe { key: job_id.to_string(), body_hash: RequestHash::of(&said) };
     let job = NewJob {
-        // The same wish, sent again, is the same job.
-        id: JobId::named(name, &[id.as_uuid().as_bytes(), &said]),
+        id: job_id,
         kind: job_kind.as_str().to_owned(),
         queue: job_kind.queue().map_err(|error| internal().because(error))?,
         tenant: caller.tenant,
         payload: to_raw_value(&advance).map_err(|error| internal().because(error))?,
         payload_version: PAYLOAD_VERSION,
         facts: BTreeMap::from([("operation_id".to_owned(), id.to_string())]),
-        dedupe: None,
+        dedupe: is_keyed.then_some(dedupe),
         lane: None,
         priority: 0,
         delay_ms: 0,
@@ -167,6 +198,8 @@ pub(crate) async fn wish(
     };
     let enqueued = state.queue().enqueue(&[job]).await.map_err(|error| queue_problem(&error))?;
     match enqueued.first() {
+        Some(Enqueued::Conflict(_)) if is_keyed => Err(conflict()),
+        Some(Enqueued::Existing(job)) if is_keyed => Ok(accepted(kind.endpoint(), id, *job, true)),
         Some(Enqueued::Created(job) | Enqueued::Existing(job) | Enqueued::Conflict(job)) => {
             Ok(accepted(kind.endpoint(), id, *job, false))
         }

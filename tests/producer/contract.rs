@@ -21,11 +21,12 @@ fn resolved<'a>(contract: &'a Value, schema: &'a Value) -> &'a Value {
     }
 }
 
-/// Every `POST` of the API that takes a body: its path and the schema of that. A wish about an operation
-/// that exists, which the path names, takes none.
+/// Every `POST` of the API that takes a body: its path and the schema of that.
 fn posts(contract: &Value) -> Vec<(&str, &Value)> {
     let paths = contract["paths"].as_object().unwrap();
-    let posts = paths.iter().filter(|(path, _)| path.starts_with("/v1/")).filter_map(|(path, item)| {
+    let of_the_api = paths.iter().filter(|(path, _)| path.starts_with("/v1/"));
+    // What a path names would have to exist: such a post is shown where it is tested.
+    let posts = of_the_api.filter(|(path, _)| !path.contains('{')).filter_map(|(path, item)| {
         let body = item.get("post")?.pointer("/requestBody/content/application~1json/schema");
         if body.is_none() {
             assert!(path.contains("}/"), "{path}: no body");

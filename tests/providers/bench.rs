@@ -9,7 +9,7 @@ use std::time::Duration;
 use payfleet_core::address::Network;
 use payfleet_core::ids::AccountId;
 use payfleet_core::kinds::Request;
-use payfleet_core::kinds::payout::{Destination, Payout};
+use payfleet_core::kinds::payout::{Destination, Origin, Payout};
 use payfleet_core::kinds::reconcile::Listed;
 use payfleet_core::provider::{Action, CallOutcome, Effect, Provider, Report};
 use payfleet_core::{Clock, Money, OperationId, OutcomeClass, ProviderKey, TenantId, Timestamp};
@@ -250,7 +250,7 @@ pub(crate) fn payout(amount: &str) -> Effect {
         address: "TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm".to_owned(),
     };
     let money = Money::parse_positive(amount, "USDT".parse().unwrap()).unwrap();
-    Effect { asked: Request::Payout(Payout { money, to, reference: None }), on: None }
+    Effect { asked: Request::Payout(Payout { money, to, reference: None, origin: Origin::Manual }), on: None }
 }
 
 pub(crate) fn mint(percent: &str) -> Effect {

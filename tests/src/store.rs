@@ -4,7 +4,7 @@ use payfleet_core::address::Network;
 use payfleet_core::job::TraceContext;
 use payfleet_core::kinds::mint::{AssetMetadata, AssetType, Share};
 use payfleet_core::kinds::order::Order;
-use payfleet_core::kinds::payout::{Destination, Payout};
+use payfleet_core::kinds::payout::{Destination, Origin, Payout};
 use payfleet_core::kinds::{NewOperation, Request};
 use payfleet_core::{AccountId, JobId, Money, OperationId, ProviderKey, TenantId};
 use payfleet_store::{AuditNews, Claim, ClaimRequest, Claimed, Finding, JobRef, NewIntent, Opened, Store};
@@ -28,7 +28,7 @@ pub fn payout(key: &str) -> NewOperation {
 pub fn payout_of(key: &str, amount: &str) -> NewOperation {
     let money = Money::parse_positive(amount, "USDT".parse().expect("an asset")).expect("an amount");
     let to = Destination::Crypto { network: Network::Tron, address: ADDRESS.to_owned() };
-    let payout = Payout { money, to, reference: None };
+    let payout = Payout { money, to, reference: None, origin: Origin::Manual };
     operation(key, Request::Payout(payout))
 }
 

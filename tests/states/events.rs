@@ -1,11 +1,11 @@
 //! Every event there is, in every case that `apply` tells apart: whose intent it speaks of, and what
 //! the provider says.
 
-use payfleet_core::Money;
 use payfleet_core::kinds::OperationKind;
 use payfleet_core::kinds::lifecycle::Event;
 use payfleet_core::outcome::OutcomeClass;
 use payfleet_core::provider::{BALANCE_INSUFFICIENT, CallOutcome, Finding, Progress, Report, UNAUTHORIZED};
+use payfleet_core::{Money, Timestamp};
 
 /// The intent that is open in the states that have one.
 pub(crate) const OPEN: i32 = 1;
@@ -15,7 +15,7 @@ const ANOTHER: i32 = 2;
 pub(crate) const PROVIDER_REF: &str = "ref-1";
 
 /// The events in the order of a payment's life.
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 17] = [
     "intent_opened",
     "refused",
     "called",
@@ -31,6 +31,8 @@ pub(crate) const NAMES: [&str; 15] = [
     "expired",
     "cancelled",
     "confirmed_by_hand",
+    "owed",
+    "ticked",
 ];
 
 /// Which of the events of one name it is.
@@ -87,6 +89,11 @@ fn cases(name: &str, kind: OperationKind) -> Vec<Case> {
             let (author, reason) = ("operator".to_owned(), "paid elsewhere".to_owned());
             vec![case(Event::ConfirmedByHand { author, reason }, "")]
         }
+        "owed" => vec![case(Event::Owed { money: usdt("7") }, "")],
+        "ticked" => {
+            let ticked = |paid| Event::Ticked { at: Timestamp::from_unix_ms(1_790_000_000_000), paid };
+            vec![case(ticked(None), "it begins"), case(ticked(Some(usdt("7"))), "it has paid")]
+        }
         "hinted" => of_report(kind, |report| Event::Hinted { report }),
         _ => panic!("no event is called {name}"),
     }
@@ -107,13 +114,18 @@ const _: fn(&Event) = |event| match event {
     | Event::Deposited { .. }
     | Event::Expired
     | Event::Cancelled { .. }
+    | Event::Owed { .. }
+    | Event::Ticked { .. }
     | Event::ConfirmedByHand { .. }
     | Event::HoldersAdded { .. } => (),
 };
 
+fn usdt(amount: &str) -> Money {
+    Money::parse_positive(amount, "USDT".parse().unwrap()).unwrap()
+}
+
 fn deposited(amount: &str) -> Event {
-    let money = Money::parse_positive(amount, "USDT".parse().unwrap()).unwrap();
-    Event::Deposited { transaction: "tx-1".to_owned(), money }
+    Event::Deposited { transaction: "tx-1".to_owned(), money: usdt(amount) }
 }
 
 fn gathered(settled: u32, failed: u32) -> Event {
@@ -176,6 +188,7 @@ fn reports(kind: OperationKind) -> Vec<(&'static str, Report)> {
         OperationKind::Mint => "another wallet than asked",
         OperationKind::Distribution => "another amount than asked",
         OperationKind::Wallet
+        | OperationKind::PayoutSchedule
         | OperationKind::Order
         | OperationKind::Telemetry
         | OperationKind::Account

@@ -13,7 +13,8 @@ use payfleet_core::kinds::distribution::{Distribution, Splitter};
 use payfleet_core::kinds::lifecycle::{Operation, Outcome, Plan, State};
 use payfleet_core::kinds::mint::{AssetMetadata, AssetType, Percent, Share};
 use payfleet_core::kinds::order::Order;
-use payfleet_core::kinds::payout::{Destination, Payout, Speed};
+use payfleet_core::kinds::payout::{Destination, Origin, Payout, Speed};
+use payfleet_core::kinds::payout_schedule::PayoutSchedule;
 use payfleet_core::kinds::telemetry::Telemetry;
 use payfleet_core::kinds::transfer::Transfer;
 use payfleet_core::kinds::wallet::Wallet;
@@ -99,6 +100,7 @@ pub(crate) fn plan(kind: OperationKind, state: &State) -> &'static str {
         Plan::Confirm => "ask the provider until it says something final",
         Plan::Divide => "turn it into payouts, one a holder",
         Plan::Gather => "see whether all its payouts have ended",
+        Plan::Tick => "pay what is owed if a moment has come, and wait for the next",
         Plan::Allot => "derive an address for it",
         Plan::Await { .. } => "wait for what comes in, until its time is over",
         Plan::Wait { .. } => "wait until what it builds on has come far enough",
@@ -182,6 +184,16 @@ fn request(kind: OperationKind) -> Request {
         OperationKind::Payout => Request::Payout(Payout {
             money,
             to: Destination::Bank { account: subject(), speed: Speed::Standard },
+            reference: None,
+            origin: Origin::Manual,
+        }),
+        OperationKind::PayoutSchedule => Request::PayoutSchedule(PayoutSchedule {
+            asset: money.asset(),
+            to: Destination::Bank { account: subject(), speed: Speed::Standard },
+            cron: "0 8 * * MON".to_owned(),
+            zone: "UTC".to_owned(),
+            share: Percent::try_from("100".to_owned()).unwrap(),
+            minimum: None,
             reference: None,
         }),
         OperationKind::Distribution => Request::Distribution(Distribution {

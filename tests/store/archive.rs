@@ -90,6 +90,18 @@ async fn a_month_that_an_unfinished_operation_needs_stays() {
 }
 
 #[tokio::test]
+async fn a_schedule_that_stands_for_years_keeps_no_month() {
+    let (url, store, _) = march(false).await;
+    let stands = "SET session_replication_role = replica; UPDATE operations SET kind = 'payout_schedule', state = 'accepted'";
+    run(&url, stands).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (ok, said) = archive(&url, &["--before", "2025-04", "--to", folder.path().to_str().unwrap()]).await;
+    assert!(ok && !said.contains("held back"), "{said}");
+    assert_eq!(count(&url, "operation_history").await, 0);
+    store.close().await;
+}
+
+#[tokio::test]
 async fn a_month_that_a_receiver_has_yet_to_be_told_of_stays() {
     let (url, _, id) = march(false).await;
     let folder = tempfile::tempdir().unwrap();

@@ -14,7 +14,7 @@ const fn damage(check: Check, subject: &'static str, sql: &'static str) -> Damag
     Damage { check, subject, sql }
 }
 
-pub(crate) const DAMAGES: [Damage; 45] = [
+pub(crate) const DAMAGES: [Damage; 46] = [
     damage(
         Check::Unreadable,
         "operation {settled}",
@@ -191,6 +191,11 @@ pub(crate) const DAMAGES: [Damage; 45] = [
         Check::Parts,
         "part of least in distribution {divided}",
         "UPDATE distribution_parts SET carried_to = NULL WHERE carried_to = '{divided}'",
+    ),
+    damage(
+        Check::Schedules,
+        "payout schedule {schedule}",
+        "UPDATE inbox SET event = jsonb_set(event, '{money,amount}', '\"7\"') WHERE operation_id = '{schedule}'",
     ),
     damage(
         Check::Deposits,

@@ -8,6 +8,7 @@ use payfleet_core::kinds::distribution::{Distribution, Holder, Splitter};
 use payfleet_core::kinds::lifecycle::{Event, State};
 use payfleet_core::kinds::order::Order;
 use payfleet_core::kinds::payout::Destination;
+use payfleet_core::kinds::payout_schedule::PayoutSchedule;
 use payfleet_core::kinds::reconcile::{Difference, Found, Reconcile};
 use payfleet_core::kinds::webhook::WebhookEvent;
 use payfleet_core::kinds::{NewOperation, OperationKind, Request};
@@ -26,6 +27,7 @@ pub(crate) struct Fates {
     pub(crate) refused: OperationId,
     pub(crate) divided: OperationId,
     pub(crate) order: OperationId,
+    pub(crate) schedule: OperationId,
 }
 
 impl Fates {
@@ -38,6 +40,7 @@ impl Fates {
             ("{refused}", self.refused),
             ("{divided}", self.divided),
             ("{order}", self.order),
+            ("{schedule}", self.schedule),
         ];
         names.into_iter().fold(text.to_owned(), |text, (name, id)| text.replace(name, &id.to_string()))
     }
@@ -55,6 +58,7 @@ pub(crate) async fn whole() -> (String, Fates) {
         refused: called(&store, &mint("refused", "bus-1", "20"), &refusal()).await,
         divided: divided(&store).await,
         order: paid_order(&store).await,
+        schedule: scheduled(&store).await,
     };
     webhook(&store, fates.accepted).await;
     reconciliation(&store).await;
@@ -176,6 +180,32 @@ async fn divided(store: &Store) -> OperationId {
         last = Some(new.id());
     }
     last.unwrap()
+}
+
+/// A schedule that has paid what is owed.
+async fn scheduled(store: &Store) -> OperationId {
+    let asset = "USDT".parse().unwrap();
+    let new = operation(
+        "schedule",
+        Request::PayoutSchedule(PayoutSchedule {
+            asset,
+            to: Destination::Crypto { network: Network::Tron, address: ADDRESS.to_owned() },
+            cron: "0 8 * * MON".to_owned(),
+            zone: "UTC".to_owned(),
+            share: "100".to_owned().try_into().unwrap(),
+            minimum: None,
+            reference: None,
+        }),
+    );
+    let mut claimed = claim(store, &new, "w").await;
+    let next = Next::After { ms: 60_000 };
+    let at = Timestamp::from_unix_ms;
+    assert_eq!(store.tick(&mut claimed, &job("w"), at(1), &next).await.unwrap(), None, "it only begins");
+    let event = Event::Owed { money: Money::parse_positive("8", asset).unwrap() };
+    store.deliver(new.id(), "owed:1", &event).await.unwrap();
+    let mut claimed = claim_again(store, new.id(), "w").await;
+    assert!(store.tick(&mut claimed, &job("w"), at(2), &next).await.unwrap().is_some(), "it pays");
+    new.id()
 }
 
 /// An order that one transfer has paid.

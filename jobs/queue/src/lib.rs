@@ -36,7 +36,7 @@ pub use payfleet_core::job::{
 pub use config::{Config, Durability, TimeSource};
 pub use error::Error;
 pub use queue::Queue;
-pub use schedule::{Fired, Missed, Overlap, Schedule, Scheduled, Schedules, UnusableSchedule};
+pub use schedule::{Fired, Missed, Overlap, Schedule, Scheduled, Schedules, UnusableSchedule, When};
 pub use tls::{ClientCertificate, Tls};
 pub use vocabulary::{
     Deferral, Enqueued, JobView, LeaseRef, Leased, Outcome, Place, QueueStats, Settled, Settlement, Taken,

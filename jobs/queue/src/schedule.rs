@@ -41,7 +41,7 @@ use crate::enqueue::prepare;
 use crate::queue::{Repeat, millis};
 use crate::reply::Fields;
 use crate::{Error, Queue, keys};
-use when::When;
+pub use when::When;
 
 /// Name, definition, last tick (ms).
 type Row = (Vec<u8>, Vec<u8>, i64);

@@ -12,6 +12,7 @@ mod orders;
 mod payment_changes;
 mod payment_methods;
 mod payments;
+mod payout_schedules;
 mod payouts;
 mod providers;
 mod reconcile;
@@ -64,6 +65,9 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(orders::create))
         .routes(routes!(orders::cancel))
         .routes(routes!(payouts::cancel))
+        .routes(routes!(payout_schedules::create))
+        .routes(routes!(payout_schedules::cancel))
+        .routes(routes!(payout_schedules::owe))
         .routes(routes!(telemetry::create))
         .routes(routes!(operations::list))
         .routes(routes!(operations::export))

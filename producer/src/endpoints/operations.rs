@@ -169,9 +169,12 @@ fn of_kind(mut contract: Operation, kind: OperationKind) -> Operation {
         summary.replace("an operation", &format!("one of the {words}")).replace("operations", &words)
     };
     contract.summary = contract.summary.map(summary);
-    let is_kind = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(Parameter { name, .. }) if name == "kind");
-    contract.parameters = contract
-        .parameters
-        .map(|parameters| parameters.into_iter().filter(|parameter| !is_kind(parameter)).collect());
+    let is_taken = |name: &str| name != "kind" && (name != "origin" || kind == OperationKind::Payout);
+    let is_taken = |parameter: &RefOr<Parameter>| match parameter {
+        RefOr::T(Parameter { name, .. }) => is_taken(name),
+        RefOr::Ref(_) => true,
+    };
+    contract.parameters =
+        contract.parameters.map(|parameters| parameters.into_iter().filter(is_taken).collect());
     contract
 }

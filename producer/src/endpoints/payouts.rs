@@ -4,11 +4,11 @@
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use payfleet_core::Asset;
 use payfleet_core::address::Network;
 use payfleet_core::kinds::lifecycle::Event;
-use payfleet_core::kinds::payout::{Destination, Payout, Speed};
+use payfleet_core::kinds::payout::{Destination, Origin, Payout, Speed};
 use payfleet_core::kinds::{OperationKind, Request};
-use payfleet_core::{Asset, Money};
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 
@@ -23,6 +23,7 @@ use crate::state::AppState;
 const LONGEST_ADDRESS: usize = 128;
 const LONGEST_REFERENCE: usize = 200;
 const SPEEDS: &str = "standard, instant";
+const ORIGINS: &str = "manual, bonus";
 
 /// One payment to one beneficiary: `network` and `address` say where in crypto, or `account` whose bank.
 #[derive(ToSchema)]
@@ -51,9 +52,18 @@ struct PayoutRequest {
     /// Your own words for it, shown to people, sent to nobody.
     #[schema(min_length = 1, max_length = 200)]
     reference: Option<String>,
+    #[schema(schema_with = origin)]
+    origin: Option<String>,
 }
 
-fn speed() -> Object {
+fn origin() -> Object {
+    schemas::words(
+        "Why it is made [manual]. Those of schedules and distributions say so by themselves.",
+        ORIGINS.split(", "),
+    )
+}
+
+pub(super) fn speed() -> Object {
     let words = "How fast a bank is paid: in days (the default), or in minutes at a fee.";
     schemas::words(words, SPEEDS.split(", "))
 }
@@ -82,14 +92,24 @@ pub(crate) async fn cancel(
 
 /// Reads every field before it gives up, so that all mistakes are reported together.
 fn read(fields: &mut Fields) -> Option<Payout> {
-    let is_to_bank = fields.has("account") || fields.has("speed");
-    let (money, to) = if is_to_bank { to_bank(fields) } else { to_address(fields) };
+    let (money, to) = if is_to_bank(fields) {
+        (fields.stripe_money(Use::Payout), bank(fields))
+    } else {
+        let asset = fields.parsed::<Asset>("asset");
+        (fields.money("amount", asset), address(fields, asset))
+    };
     let reference = fields.optional_text("reference", LONGEST_REFERENCE);
-    Some(Payout { money: money?, to: to?, reference })
+    let origin = fields.one_of_or("origin", ORIGINS, Origin::Manual);
+    Some(Payout { money: money?, to: to?, reference, origin: origin? })
 }
 
-fn to_bank(fields: &mut Fields) -> (Option<Money>, Option<Destination>) {
-    let money = fields.stripe_money(Use::Payout);
+/// Whether `account` or `speed` say that a bank is paid.
+pub(super) fn is_to_bank(fields: &Fields) -> bool {
+    fields.has("account") || fields.has("speed")
+}
+
+/// The bank of a connected account.
+pub(super) fn bank(fields: &mut Fields) -> Option<Destination> {
     let account = fields.operation("account");
     let speed = fields.one_of_or("speed", SPEEDS, Speed::Standard);
     for name in ["network", "address"] {
@@ -98,16 +118,14 @@ fn to_bank(fields: &mut Fields) -> (Option<Money>, Option<Destination>) {
             fields.refuse(name, "does not go with account or speed; send the one or the other");
         }
     }
-    let to = account.zip(speed).map(|(account, speed)| Destination::Bank { account, speed });
-    (money, to)
+    account.zip(speed).map(|(account, speed)| Destination::Bank { account, speed })
 }
 
-fn to_address(fields: &mut Fields) -> (Option<Money>, Option<Destination>) {
-    let asset = fields.parsed::<Asset>("asset");
-    let money = fields.money("amount", asset);
+/// An address on a chain.
+pub(super) fn address(fields: &mut Fields, asset: Option<Asset>) -> Option<Destination> {
     if !fields.has("network") && !fields.has("address") {
         fields.refuse("address", "is required, or account: say to whom");
-        return (money, None);
+        return None;
     }
     let network = fields.parsed::<Network>("network");
     let address = fields.text("address", LONGEST_ADDRESS);
@@ -122,12 +140,13 @@ fn to_address(fields: &mut Fields) -> (Option<Money>, Option<Destination>) {
     {
         fields.refuse("address", error);
     }
-    let to = network.zip(address).map(|(network, address)| Destination::Crypto { network, address });
-    (money, to)
+    network.zip(address).map(|(network, address)| Destination::Crypto { network, address })
 }
 
 #[cfg(test)]
 mod tests {
+    use payfleet_core::Money;
+
     use super::*;
 
     const GOOD: &str = r#"{"amount": "15.5", "asset": "USDT", "network": "TRON",

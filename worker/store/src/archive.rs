@@ -16,7 +16,8 @@ const PARENTS: [(&str, &str); 4] = [
     (
         "transitions",
         "SELECT count(DISTINCT o.id), min(o.id::text) FROM {partition} t JOIN operations o ON o.id = t.operation_id
-         WHERE o.state NOT IN ('settled', 'returned', 'failed') OR t.position IS NULL OR EXISTS (
+         WHERE (o.state NOT IN ('settled', 'returned', 'failed') AND o.kind <> 'payout_schedule')
+            OR t.position IS NULL OR EXISTS (
              SELECT 1 FROM notifications n WHERE n.operation_id = o.id AND n.delivered < n.written)",
     ),
     (
@@ -26,8 +27,10 @@ const PARENTS: [(&str, &str); 4] = [
     ),
 ];
 
+/// A payout schedule stands for years, and nothing is decided by its history.
 const UNFINISHED: &str = "SELECT count(DISTINCT o.id), min(o.id::text) FROM {partition} h
-    JOIN operations o ON o.id = h.operation_id WHERE o.state NOT IN ('settled', 'returned', 'failed')";
+    JOIN operations o ON o.id = h.operation_id
+    WHERE o.state NOT IN ('settled', 'returned', 'failed') AND o.kind <> 'payout_schedule'";
 
 /// One month of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]

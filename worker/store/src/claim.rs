@@ -2,6 +2,7 @@
 //! waits in its inbox; and turn an intent that somebody left open into doubt. One transaction.
 
 use payfleet_core::kinds::lifecycle::{Event, Operation, State};
+use payfleet_core::kinds::payout::Origin;
 use payfleet_core::kinds::{NewOperation, OperationKind, Standing};
 use payfleet_core::provider::KEY_IS_SPENT;
 use payfleet_core::{OperationId, ProviderKey, Timestamp};
@@ -225,7 +226,7 @@ async fn insert(
 ) -> Result<bool, StoreError> {
     let kind: OperationKind = first.request.kind();
     let request_hash = first.request.hash();
-    let money = first.request.money();
+    let (money, origin) = (first.request.money(), first.request.origin());
     let made = sqlx::query_file_scalar!(
         "src/sql/operation_insert.sql",
         id.as_uuid(),
@@ -243,6 +244,8 @@ async fn insert(
         money.map(|money| money.asset().code()),
         millis(CLAIM_PATIENCE_MS),
         to_json(&job.trace),
+        origin.map(Origin::name),
+        origin.and_then(Origin::made_by).map(|made_by| made_by.as_uuid()),
     )
     .fetch_optional(connection)
     .await?;

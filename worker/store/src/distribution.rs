@@ -4,18 +4,18 @@
 use std::collections::BTreeMap;
 
 use payfleet_core::kinds::distribution::{Distribution, Holder};
-use payfleet_core::kinds::lifecycle::{Event, State};
-use payfleet_core::kinds::payout::Payout;
+use payfleet_core::kinds::lifecycle::Event;
+use payfleet_core::kinds::payout::{Origin, Payout};
 use payfleet_core::kinds::{NewOperation, Request};
 use payfleet_core::{Money, OperationId};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
 use crate::holders::Holders;
-use crate::operation_row::to_json;
+use crate::payouts::insert_payouts;
 use crate::record::Next;
 use crate::write::{Draft, JobRef, apply_event, lock_version, save_operation};
-use crate::{Claimed, Store, StoreError, transitions};
+use crate::{Claimed, Store, StoreError};
 
 /// How long a divided operation waits before it looks at its payouts for the first time.
 const FIRST_LOOK_MS: u64 = 5_000;
@@ -168,7 +168,8 @@ async fn divide(connection: &mut PgConnection, dividing: &Dividing<'_>) -> Resul
         })?;
         payouts.push(Some(payout(claimed, of, part.holder, money)));
     }
-    insert_payouts(connection, &payouts, job).await?;
+    let ordered: Vec<&NewOperation> = payouts.iter().flatten().collect();
+    insert_payouts(connection, &ordered, job).await?;
     let made: Vec<Option<OperationId>> =
         payouts.iter().map(|payout| payout.as_ref().map(NewOperation::id)).collect();
     insert_parts(connection, dividing, &carried, &made).await?;
@@ -185,11 +186,12 @@ async fn divide(connection: &mut PgConnection, dividing: &Dividing<'_>) -> Resul
 fn payout(claimed: &Claimed, of: &Distribution, holder: &Holder, money: Money) -> NewOperation {
     let operation = &claimed.operation;
     let reference = Some(format!("distribution of {} for {}", of.asset_id, of.period));
+    let origin = Origin::Distribution { distribution: operation.id };
     NewOperation {
         tenant: operation.tenant.clone(),
         idempotency_key: format!("distribution:{}:{}", operation.id, holder.holder),
         account: operation.account.clone(),
-        request: Request::Payout(Payout { money, to: holder.to.clone(), reference }),
+        request: Request::Payout(Payout { money, to: holder.to.clone(), reference, origin }),
     }
 }
 
@@ -284,56 +286,4 @@ async fn insert_parts(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// Makes the rows of the payouts.
-#[expect(clippy::as_conversions, reason = "how sqlx is told of an array of optional values")]
-async fn insert_payouts(
-    connection: &mut PgConnection,
-    payouts: &[Option<NewOperation>],
-    job: &JobRef,
-) -> Result<(), StoreError> {
-    let payouts: Vec<&NewOperation> = payouts.iter().flatten().collect();
-    let Some(first) = payouts.first() else { return Ok(()) };
-    let column = |of: &dyn Fn(&NewOperation) -> String| -> Vec<String> {
-        payouts.iter().map(|payout| of(payout)).collect()
-    };
-    let ids: Vec<uuid::Uuid> = payouts.iter().map(|payout| payout.id().as_uuid()).collect();
-    let hashes: Vec<Vec<u8>> =
-        payouts.iter().map(|payout| payout.request.hash().as_bytes().to_vec()).collect();
-    let requests: Vec<serde_json::Value> = payouts.iter().map(|payout| to_json(&payout.request)).collect();
-    let subjects: Vec<Option<uuid::Uuid>> = payouts
-        .iter()
-        .map(|payout| payout.request.subject().map(|subject| subject.operation.as_uuid()))
-        .collect();
-    let money: Vec<Option<Money>> = payouts.iter().map(|payout| payout.request.money()).collect();
-    let amounts: Vec<Option<Decimal>> = money.iter().map(|money| money.as_ref().map(Money::amount)).collect();
-    let assets: Vec<Option<String>> =
-        money.iter().map(|money| money.as_ref().map(|money| money.asset().code().to_owned())).collect();
-    sqlx::query!(
-        "/* distribution_payouts_insert */ INSERT INTO operations
-             (id, tenant, kind, idempotency_key, request_hash, request, provider, account, state, state_data,
-              subject_id, amount, asset, version, next_wake_at)
-         SELECT one.id, $1, $2, one.key, one.hash, one.request, one.provider, $3, $4, $5, one.subject,
-             one.amount, one.asset, 0, now()
-         FROM UNNEST($6::uuid[], $7::text[], $8::bytea[], $9::jsonb[], $10::text[], $11::uuid[],
-                     $12::numeric[], $13::text[])
-             AS one (id, key, hash, request, provider, subject, amount, asset)",
-        first.tenant.as_str(),
-        first.request.kind().as_str(),
-        first.account.as_str(),
-        State::Requested.name(),
-        to_json(&State::Requested),
-        &ids,
-        &column(&|payout| payout.idempotency_key.clone()),
-        &hashes,
-        &requests,
-        &column(&|payout| payout.request.provider().as_str().to_owned()),
-        &subjects as &[Option<uuid::Uuid>],
-        &amounts as &[Option<Decimal>],
-        &assets as &[Option<String>],
-    )
-    .execute(&mut *connection)
-    .await?;
-    transitions::append_first(connection, &ids, job).await
 }

@@ -26,6 +26,8 @@ pub struct Filter {
     pub provider: Option<Provider>,
     /// Of this asset.
     pub asset: Option<Asset>,
+    /// Made for this reason, by name; of payouts.
+    pub origin: Option<&'static str>,
     /// Standing still until a person acts, or not.
     pub parked: Option<bool>,
     /// Made at this moment or later.
@@ -163,6 +165,7 @@ impl Store {
             .bind(after.map(moment))
             .bind(after.map(|after| after.id.as_uuid()))
             .bind(i64::from(limit).saturating_add(1))
+            .bind(filter.origin)
             .persistent(false)
             .fetch_all(&self.pool)
             .await?;
@@ -199,6 +202,7 @@ impl Store {
             by.state,
             by.day,
             limit,
+            filter.origin,
         )
         .fetch_all(&self.pool)
         .await?)

@@ -11,6 +11,7 @@ use crate::address::Network;
 use crate::ids::{AccountId, OperationId, TenantId};
 use crate::kinds::OperationKind;
 use crate::kinds::lifecycle::State;
+use crate::kinds::payout::Origin;
 use crate::ledger::Movement;
 use crate::provider::{Action, Provider, Report};
 
@@ -71,12 +72,22 @@ pub trait Asked {
 
     /// Whether its provider is asked how far it has come, once it has been accepted.
     fn is_polled(&self) -> bool {
-        !self.is_awaited() && !self.is_divided()
+        !self.is_awaited() && !self.is_divided() && !self.is_standing()
     }
 
     /// How long its provider is asked that, in milliseconds; then a person is told.
     fn polled_for_ms(&self) -> u64 {
         3 * DAY_MS
+    }
+
+    /// Whether it stands until it is cancelled, and makes payouts by the clock meanwhile.
+    fn is_standing(&self) -> bool {
+        false
+    }
+
+    /// Why it is made, where that is told apart.
+    fn origin(&self) -> Option<Origin> {
+        None
     }
 
     /// Why it cannot be done to its subject, whatever the provider would say.

@@ -14,6 +14,7 @@ pub mod mint;
 pub mod notify;
 pub mod order;
 pub mod payout;
+pub mod payout_schedule;
 pub mod reconcile;
 pub mod telemetry;
 pub mod transfer;
@@ -36,6 +37,8 @@ use crate::job::{InvalidQueueName, QueueName};
 pub enum OperationKind {
     /// One payment to one beneficiary.
     Payout,
+    /// Payouts of what is owed to a beneficiary, by the clock.
+    PayoutSchedule,
     /// Money of ours to a connected account's balance.
     Transfer,
     /// A share of an asset, minted to an investor.
@@ -66,8 +69,9 @@ pub enum OperationKind {
 
 impl OperationKind {
     /// Every operation kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Payout,
+        Self::PayoutSchedule,
         Self::Transfer,
         Self::Mint,
         Self::Wallet,
@@ -88,6 +92,7 @@ impl OperationKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Payout => "payout",
+            Self::PayoutSchedule => "payout_schedule",
             Self::Transfer => "transfer",
             Self::Mint => "mint",
             Self::Wallet => "wallet",
@@ -108,7 +113,7 @@ impl OperationKind {
     #[must_use]
     pub const fn job_kind(self) -> JobKind {
         match self {
-            Self::Payout | Self::Transfer => JobKind::Payout,
+            Self::Payout | Self::PayoutSchedule | Self::Transfer => JobKind::Payout,
             Self::Mint => JobKind::Mint,
             Self::Wallet => JobKind::Wallet,
             Self::Distribution => JobKind::Distribution,
@@ -126,6 +131,7 @@ impl OperationKind {
     pub const fn endpoint(self) -> &'static str {
         match self {
             Self::Payout => "/v1/payouts",
+            Self::PayoutSchedule => "/v1/payout_schedules",
             Self::Transfer => "/v1/transfers",
             Self::Mint => "/v1/mints",
             Self::Wallet => "/v1/wallets",
@@ -153,7 +159,7 @@ impl fmt::Display for OperationKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobKind {
-    /// Advances a payout or a transfer.
+    /// Advances a payout, a payout schedule or a transfer.
     Payout,
     /// Advances a mint.
     Mint,
@@ -299,6 +305,8 @@ impl FromStr for JobKind {
 pub enum Request {
     /// See [`payout::Payout`].
     Payout(payout::Payout),
+    /// See [`payout_schedule::PayoutSchedule`].
+    PayoutSchedule(payout_schedule::PayoutSchedule),
     /// See [`transfer::Transfer`].
     Transfer(transfer::Transfer),
     /// See [`mint::Share`].
@@ -334,6 +342,7 @@ impl std::ops::Deref for Request {
     fn deref(&self) -> &Self::Target {
         match self {
             Self::Payout(asked) => asked,
+            Self::PayoutSchedule(asked) => asked,
             Self::Transfer(asked) => asked,
             Self::Mint(asked) => asked,
             Self::Wallet(asked) => asked,

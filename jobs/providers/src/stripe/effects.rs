@@ -66,6 +66,7 @@ impl Client {
             | Request::Wallet(_)
             | Request::Telemetry(_)
             | Request::Distribution(_)
+            | Request::PayoutSchedule(_)
             | Request::Order(_) => Err(not_offered()),
         }
     }

@@ -87,6 +87,7 @@ impl Client {
             | Request::Wallet(_)
             | Request::Telemetry(_)
             | Request::Distribution(_)
+            | Request::PayoutSchedule(_)
             | Request::Order(_) => Ok(None),
         }
     }
@@ -111,6 +112,7 @@ impl Client {
             | Request::Wallet(_)
             | Request::Telemetry(_)
             | Request::Distribution(_)
+            | Request::PayoutSchedule(_)
             | Request::Order(_) => None,
         };
         report.ok_or_else(not_offered)

@@ -9,14 +9,20 @@ use payfleet_core::Timestamp;
 
 use crate::Error;
 
-pub(super) struct When {
+/// The moments of a cron pattern in a time zone: for schedules that are kept elsewhere than in the queue.
+#[derive(Clone, Debug)]
+pub struct When {
     cron: Cron,
     zone: TimeZone,
 }
 
 impl When {
-    /// Reads a pattern and the name of a zone.
-    pub(super) fn parse(cron: &str, zone: &str) -> Result<Self, Error> {
+    /// Reads a pattern (minute, hour, day of month, month, day of week; or six fields, of which the first
+    /// is the second) and the name of an IANA time zone.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`], which names `cron` or `zone`.
+    pub fn parse(cron: &str, zone: &str) -> Result<Self, Error> {
         let invalid = |field, reason: String| Error::InvalidArgument { field, reason };
         let parsed = Cron::from_str(cron).map_err(|error| invalid("cron", error.to_string()))?;
         let zone = TimeZone::get(zone).map_err(|error| invalid("zone", error.to_string()))?;
@@ -29,13 +35,15 @@ impl When {
     }
 
     /// The first tick after `after`, if there will ever be one.
-    pub(super) fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
+    #[must_use]
+    pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
         let next = self.cron.find_next_occurrence(&self.at(after)?, false).ok()?;
         Some(Timestamp::from_unix_ms(next.timestamp().as_millisecond()))
     }
 
     /// The last ticks up to `until` and after `since`, at most `most`, the latest first.
-    pub(super) fn before(&self, until: Timestamp, since: Timestamp, most: u32) -> Vec<Timestamp> {
+    #[must_use]
+    pub fn before(&self, until: Timestamp, since: Timestamp, most: u32) -> Vec<Timestamp> {
         let mut ticks = Vec::new();
         let (mut from, mut inclusive) = (self.at(until), true);
         for _ in 0..most {

@@ -15,6 +15,7 @@ mod incoming;
 mod put_off;
 mod resolve;
 mod schedule;
+mod tick;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -207,6 +208,7 @@ impl Executor {
             Plan::Await { lifetime_ms } => self.wait_for_money(running, lifetime_ms).await,
             Plan::Divide => self.divide(running).await,
             Plan::Gather => self.gather(running).await,
+            Plan::Tick => self.tick(running).await,
             Plan::Wait { known } => self.wait(running, known).await,
             Plan::Refuse { reason } => {
                 self.record(running, &Event::Refused { reason }).await?;

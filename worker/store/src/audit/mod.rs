@@ -55,6 +55,8 @@ pub enum Check {
     Evidence,
     /// The parts of a revenue sum to it, and are paid or carried over as they stand.
     Parts,
+    /// The payouts of a schedule pay no more than is owed.
+    Schedules,
     /// What has come in for good is posted, and nothing else.
     Deposits,
     /// A webhook that was handled is in the inbox of its operation.
@@ -67,7 +69,7 @@ pub enum Check {
 
 impl Check {
     /// Every check.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Unreadable,
         Self::RequestHash,
         Self::Columns,
@@ -85,6 +87,7 @@ impl Check {
         Self::Pool,
         Self::Evidence,
         Self::Parts,
+        Self::Schedules,
         Self::Deposits,
         Self::Webhook,
         Self::Run,
@@ -112,6 +115,7 @@ impl Check {
             Self::Pool => "pool",
             Self::Evidence => "evidence",
             Self::Parts => "parts",
+            Self::Schedules => "schedules",
             Self::Deposits => "deposits",
             Self::Webhook => "webhook",
             Self::Run => "run",

@@ -12,6 +12,7 @@ pub(super) async fn check(connection: &mut PgConnection, desk: &mut Desk<'_>) ->
     pools(connection, desk).await?;
     issued_shares(connection, desk).await?;
     parts(connection, desk).await?;
+    schedules(connection, desk).await?;
     deposits(connection, desk).await?;
     webhooks(connection, desk).await?;
     runs(connection, desk).await
@@ -62,6 +63,15 @@ async fn parts(connection: &mut PgConnection, desk: &mut Desk<'_>) -> Result<(),
     let mut rows = sqlx::query_file!("src/audit/parts.sql").fetch(connection);
     while let Some(row) = rows.try_next().await? {
         desk.found(Check::Parts, row.subject, row.detail);
+    }
+    Ok(())
+}
+
+async fn schedules(connection: &mut PgConnection, desk: &mut Desk<'_>) -> Result<(), StoreError> {
+    let mut rows = sqlx::query_file!("src/audit/schedules.sql").fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        let detail = format!("its payouts pay {}, owed are {}", row.paid, row.owed);
+        desk.found(Check::Schedules, format!("payout schedule {}", row.id), detail);
     }
     Ok(())
 }

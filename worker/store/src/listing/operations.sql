@@ -10,6 +10,7 @@ WHERE tenant = $1
     AND ($6::boolean IS NULL OR (parked IS NOT NULL) = $6)
     AND ($7::timestamptz IS NULL OR created_at >= $7)
     AND ($8::timestamptz IS NULL OR created_at < $8)
+    AND ($12::text IS NULL OR origin = $12)
     AND ($9::timestamptz IS NULL OR (created_at, id) < ($9, $10))
 ORDER BY created_at DESC, id DESC
 LIMIT $11

@@ -13,6 +13,7 @@ WHERE tenant = $1
     AND ($4::text IS NULL OR provider = $4)
     AND ($5::text IS NULL OR asset = $5)
     AND ($6::boolean IS NULL OR (parked IS NOT NULL) = $6)
+    AND ($14::text IS NULL OR origin = $14)
     AND created_at >= $7
     AND created_at < $8
 GROUP BY 1, 2, 3, 4, 5

@@ -3,8 +3,8 @@
 WITH inserted AS (
     INSERT INTO operations
         (id, tenant, kind, idempotency_key, request_hash, request, provider, account, state, state_data,
-         subject_id, amount, asset, version, transitions, next_wake_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1, 1, now() + make_interval(secs => $14::float8 / 1000))
+         subject_id, amount, asset, origin, origin_id, version, transitions, next_wake_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $16, $17, 1, 1, now() + make_interval(secs => $14::float8 / 1000))
     ON CONFLICT DO NOTHING
     RETURNING id, tenant
 ), appended AS (

@@ -62,10 +62,16 @@ impl Operation {
                 return Ok(self.confirmed_by_hand(author, reason));
             }
             Event::HoldersAdded { .. } if self.may_be_added_to() => return Ok(self.unchanged()),
+            Event::Owed { money } if self.request.is_standing() => return Ok(self.owed(*money)),
+            Event::Ticked { at, paid } if self.request.is_standing() => {
+                return self.ticked(*at, *paid, event);
+            }
             Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
-            | Event::HoldersAdded { .. } => return Err(self.illegal(event)),
+            | Event::HoldersAdded { .. }
+            | Event::Owed { .. }
+            | Event::Ticked { .. } => return Err(self.illegal(event)),
             Event::IntentOpened { .. }
             | Event::Refused { .. }
             | Event::Called { .. }
@@ -113,7 +119,9 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
-            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
+            | Event::HoldersAdded { .. }
+            | Event::Owed { .. }
+            | Event::Ticked { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -136,7 +144,9 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
-            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
+            | Event::HoldersAdded { .. }
+            | Event::Owed { .. }
+            | Event::Ticked { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -161,7 +171,9 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
-            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
+            | Event::HoldersAdded { .. }
+            | Event::Owed { .. }
+            | Event::Ticked { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -189,7 +201,9 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
-            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
+            | Event::HoldersAdded { .. }
+            | Event::Owed { .. }
+            | Event::Ticked { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -213,7 +227,9 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
-            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
+            | Event::HoldersAdded { .. }
+            | Event::Owed { .. }
+            | Event::Ticked { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -232,7 +248,9 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
-            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
+            | Event::HoldersAdded { .. }
+            | Event::Owed { .. }
+            | Event::Ticked { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -253,7 +271,9 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
-            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
+            | Event::HoldersAdded { .. }
+            | Event::Owed { .. }
+            | Event::Ticked { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -279,7 +299,9 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
-            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
+            | Event::HoldersAdded { .. }
+            | Event::Owed { .. }
+            | Event::Ticked { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -305,7 +327,9 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
-            | Event::HoldersAdded { .. } => Err(self.illegal(event)),
+            | Event::HoldersAdded { .. }
+            | Event::Owed { .. }
+            | Event::Ticked { .. } => Err(self.illegal(event)),
         }
     }
 
@@ -339,7 +363,7 @@ impl Operation {
         Applied { state: self.state.clone(), outcome: Outcome { discrepancy, ..Outcome::default() } }
     }
 
-    fn illegal(&self, event: &Event) -> Illegal {
+    pub(super) fn illegal(&self, event: &Event) -> Illegal {
         Illegal { event: event.name(), state: self.state.name() }
     }
 }

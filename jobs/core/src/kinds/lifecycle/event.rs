@@ -4,9 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Money;
 use crate::kinds::distribution::Holder;
 use crate::provider::{CallOutcome, Finding, Report, hide_secrets};
+use crate::{Money, Timestamp};
 
 /// What can happen to an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +98,19 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// The client says that a beneficiary is owed this, beside what was owed before.
+    Owed {
+        /// How much.
+        money: Money,
+    },
+    /// A schedule has come to one of its moments and paid, or has begun.
+    Ticked {
+        /// Which moment.
+        at: Timestamp,
+        /// What the payout of this moment pays; `None`: the schedule has begun.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        paid: Option<Money>,
+    },
     /// A webhook: worth a look, never proof.
     Hinted {
         /// What the provider says.
@@ -131,6 +144,8 @@ impl Event {
             | Self::Deposited { .. }
             | Self::Expired
             | Self::Cancelled { .. }
+            | Self::Owed { .. }
+            | Self::Ticked { .. }
             | Self::ConfirmedByHand { .. } => {}
         }
         event
@@ -154,6 +169,8 @@ impl Event {
             Self::Expired => "expired",
             Self::Cancelled { .. } => "cancelled",
             Self::ConfirmedByHand { .. } => "confirmed_by_hand",
+            Self::Owed { .. } => "owed",
+            Self::Ticked { .. } => "ticked",
             Self::Hinted { .. } => "hinted",
         }
     }

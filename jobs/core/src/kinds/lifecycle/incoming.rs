@@ -70,6 +70,7 @@ impl Operation {
     pub(super) fn cancelled(&self) -> Applied {
         match self.state {
             State::Requested => self.ended("cancelled", None),
+            State::Accepted { .. } if self.request.is_standing() => self.ended("cancelled", None),
             State::Accepted { received, .. } if self.request.is_awaited() => {
                 self.ended("cancelled", received)
             }

@@ -10,6 +10,7 @@ mod answers;
 mod apply;
 mod event;
 mod incoming;
+mod standing;
 mod state;
 
 pub use apply::{Applied, Illegal, Outcome};
@@ -75,6 +76,8 @@ pub enum Plan {
     Divide,
     /// See whether all that it became have ended.
     Gather,
+    /// Pay what is owed if a moment of its schedule has come, and wait for the next.
+    Tick,
     /// What it builds on has not come far enough.
     Wait {
         /// Whether there is such a thing at all, as far as we know.
@@ -148,7 +151,9 @@ impl Operation {
                 Plan::Await { lifetime_ms: self.request.lifetime_ms() }
             }
             State::Accepted { .. } if self.request.is_divided() => Plan::Gather,
+            State::Accepted { .. } if self.request.is_standing() => Plan::Tick,
             State::Requested => match self.ground() {
+                Ground::Firm(_) if self.request.is_standing() => Plan::Tick,
                 Ground::Firm(on) => match self.objection() {
                     Some(reason) => Plan::Refuse { reason },
                     None => Plan::Open { effect: self.effect(on) },

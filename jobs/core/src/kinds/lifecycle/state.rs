@@ -40,7 +40,7 @@ pub enum State {
         /// What the client needs to go on.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         facts: BTreeMap<String, String>,
-        /// What has come in so far, of an order.
+        /// What has come in so far, of an order; what has been owed so far, of a payout schedule.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         received: Option<Money>,
     },

@@ -20,6 +20,7 @@ fn operation(state: State) -> Operation {
             address: "TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm".to_owned(),
         },
         reference: None,
+        origin: crate::kinds::payout::Origin::Manual,
     });
     let tenant = TenantId::default();
     let id = OperationId::derive(&tenant, "/v1/payouts", "k");

@@ -24,6 +24,61 @@ pub struct Payout {
     /// The client's own words for it, shown to people, sent to nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// Why it is made.
+    #[serde(default, skip_serializing_if = "Origin::is_manual")]
+    pub origin: Origin,
+}
+
+/// Why a payout is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// A client asked for it.
+    #[default]
+    Manual,
+    /// A client asked for it, as a bonus.
+    Bonus,
+    /// A schedule made it.
+    Scheduled {
+        /// Which operation that is.
+        schedule: OperationId,
+    },
+    /// A distribution made it.
+    Distribution {
+        /// Which operation that is.
+        distribution: OperationId,
+    },
+}
+
+impl Origin {
+    /// The name of every origin.
+    pub const NAMES: [&str; 4] = ["manual", "bonus", "scheduled", "distribution"];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Bonus => "bonus",
+            Self::Scheduled { .. } => "scheduled",
+            Self::Distribution { .. } => "distribution",
+        }
+    }
+
+    /// The operation that made it, if one did.
+    #[must_use]
+    pub const fn made_by(self) -> Option<OperationId> {
+        match self {
+            Self::Manual | Self::Bonus => None,
+            Self::Scheduled { schedule: made_by } | Self::Distribution { distribution: made_by } => {
+                Some(made_by)
+            }
+        }
+    }
+
+    fn is_manual(&self) -> bool {
+        *self == Self::Manual
+    }
 }
 
 /// To whom a payout goes.
@@ -55,6 +110,38 @@ impl Destination {
             Self::Bank { .. } => true,
         }
     }
+
+    /// Who pays there.
+    pub(crate) const fn provider(&self) -> Provider {
+        match self {
+            Self::Crypto { .. } => Provider::Heleket,
+            Self::Bank { .. } => Provider::Stripe,
+        }
+    }
+
+    /// On which chain it is, if on one.
+    pub(crate) const fn network(&self) -> Option<Network> {
+        match self {
+            Self::Crypto { network, .. } => Some(*network),
+            Self::Bank { .. } => None,
+        }
+    }
+
+    /// The account whose bank it is.
+    pub(crate) const fn subject(&self) -> Option<Subject> {
+        match self {
+            Self::Crypto { .. } => None,
+            Self::Bank { account, .. } => Some(Subject { operation: *account, kind: OperationKind::Account }),
+        }
+    }
+
+    /// In the words of the API.
+    pub(crate) fn shown(&self) -> [(&'static str, Value); 2] {
+        match self {
+            Self::Crypto { network, address } => [("network", json!(network)), ("address", json!(address))],
+            Self::Bank { account, speed } => [("account", json!(account)), ("speed", json!(speed))],
+        }
+    }
 }
 
 /// How fast a bank payout is.
@@ -73,10 +160,7 @@ impl Asked for Payout {
     }
 
     fn provider(&self) -> Provider {
-        match self.to {
-            Destination::Crypto { .. } => Provider::Heleket,
-            Destination::Bank { .. } => Provider::Stripe,
-        }
+        self.to.provider()
     }
 
     fn action(&self) -> Action {
@@ -96,19 +180,15 @@ impl Asked for Payout {
     }
 
     fn network(&self) -> Option<Network> {
-        match self.to {
-            Destination::Crypto { network, .. } => Some(network),
-            Destination::Bank { .. } => None,
-        }
+        self.to.network()
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        Some(self.origin)
     }
 
     fn subject(&self) -> Option<Subject> {
-        match self.to {
-            Destination::Crypto { .. } => None,
-            Destination::Bank { account, .. } => {
-                Some(Subject { operation: account, kind: OperationKind::Account })
-            }
-        }
+        self.to.subject()
     }
 
     fn difference(&self, report: &Report) -> Option<String> {
@@ -153,12 +233,11 @@ impl Asked for Payout {
     }
 
     fn shown(&self) -> BTreeMap<&'static str, Value> {
-        let to = match &self.to {
-            Destination::Crypto { network, address } => {
-                [("network", json!(network)), ("address", json!(address))]
-            }
-            Destination::Bank { account, speed } => [("account", json!(account)), ("speed", json!(speed))],
-        };
-        to.into_iter().chain([("reference", json!(self.reference))]).collect()
+        let own = [
+            ("reference", json!(self.reference)),
+            ("origin", json!(self.origin.name())),
+            ("origin_id", json!(self.origin.made_by())),
+        ];
+        self.to.shown().into_iter().chain(own).collect()
     }
 }

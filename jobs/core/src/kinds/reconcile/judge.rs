@@ -107,7 +107,7 @@ mod tests {
     use crate::address::Network;
     use crate::ids::{OperationId, TenantId};
     use crate::kinds::Request;
-    use crate::kinds::payout::{Destination, Payout, Speed};
+    use crate::kinds::payout::{Destination, Origin, Payout, Speed};
 
     fn usdt(amount: &str) -> Money {
         Money::parse_positive(amount, "USDT".parse().unwrap()).unwrap()
@@ -126,13 +126,26 @@ mod tests {
             reference: "ours".to_owned(),
             provider_ref: provider_ref.map(str::to_owned),
             state: state.to_owned(),
-            request: Request::Payout(Payout { money: usdt("5"), to, reference: None }),
+            request: Request::Payout(Payout {
+                money: usdt("5"),
+                to,
+                reference: None,
+                origin: Origin::Manual,
+            }),
         }
     }
 
     fn bank(held: Held) -> Held {
         let to = Destination::Bank { account: held.operation, speed: Speed::Standard };
-        Held { request: Request::Payout(Payout { money: usdt("5"), to, reference: None }), ..held }
+        Held {
+            request: Request::Payout(Payout {
+                money: usdt("5"),
+                to,
+                reference: None,
+                origin: Origin::Manual,
+            }),
+            ..held
+        }
     }
 
     fn verdicts(entry: &Listed, ours: &[Held], again: bool) -> Vec<(Difference, Option<Remedy>)> {
