@@ -58,6 +58,6 @@ sql-check: install ## Fails when .sqlx does not match the SQL in the sources.
 bench-queue: install ## Measures the queue beside hand-written loops and apalis-redis. ARGS="--quick --rows drain,memory".
 	cargo run --release -p payfleet-tests --bin bench-queue -- $(ARGS)
 
-bench-money: install ## Measures payouts and webhooks beside pgbench, and what waiting for chains asks of providers. ARGS="--quick".
+bench-money: install ## Measures payouts and webhooks beside pgbench, and what waiting and comparing long records cost. ARGS="--quick".
 	cargo build --release -p payfleet-tests -p payfleet-worker --bin bench-money --bin payfleet-worker
 	./target/release/bench-money $(ARGS)

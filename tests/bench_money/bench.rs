@@ -28,6 +28,8 @@ pub(crate) enum Who {
     Pgbench,
     /// A worker with a hundredth of the work.
     Fewer,
+    /// A worker with a tenth of it.
+    Part,
 }
 
 impl Side for Who {
@@ -36,6 +38,7 @@ impl Side for Who {
             Self::Ours => "ours",
             Self::Pgbench => "pgbench",
             Self::Fewer => "ours, a hundredth",
+            Self::Part => "ours, a tenth",
         }
     }
 
@@ -55,6 +58,11 @@ impl Bench {
 
     pub(crate) fn wants(&self, row: &str) -> bool {
         self.wanted.is_empty() || self.wanted.contains(row)
+    }
+
+    /// Whether it or a row of its family is wanted.
+    pub(crate) fn wants_any(&self, family: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|row| row.starts_with(family))
     }
 
     /// A stage with nothing on it.

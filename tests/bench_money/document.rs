@@ -13,7 +13,8 @@ pub(crate) fn head(bench: &Bench) -> String {
          sandboxes and the worker share. Each row was measured {times} times, turn by turn with its reference, each time\n\
          on a database, a Redis and sandboxes of its own. The worker is the release build with its defaults; only the\n\
          limits of the sandbox's provider are lifted. Every round ends with a count: each payout has one effect, each\n\
-         event its rows.\n\n\
+         event its rows. The rows of reconciliation were measured once, on a Postgres without fsync, and end with a\n\
+         report that both records are whole and nothing differs.\n\n\
          - **pgbench**: the same rows on the same Postgres by plain statements, with as many clients as are fastest\n  \
            (`tests/bench_money/payout.sql`, `webhook.sql`)."
     )

@@ -7,6 +7,7 @@ mod document;
 mod pgbench;
 mod rows_confirmations;
 mod rows_payouts;
+mod rows_reconciliation;
 mod rows_webhooks;
 mod stage;
 mod why;
@@ -36,6 +37,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if bench.wants("confirmations") {
         table.show(&rows_confirmations::confirmations(&bench).await?);
+    }
+    if bench.wants_any("reconcile") {
+        rows_reconciliation::reconciliation(&bench, |row| table.show(row)).await?;
     }
     if wishes.write {
         table.write()?;

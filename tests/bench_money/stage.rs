@@ -59,6 +59,15 @@ impl Stage {
     /// Starts a worker with the defaults of production and returns once it works: its queues but
     /// those in `paused`.
     pub(crate) async fn worker(&self, paused: &[JobKind]) -> anyhow::Result<Child> {
+        self.worker_with(paused, &[]).await
+    }
+
+    /// The same, with more variables.
+    pub(crate) async fn worker_with(
+        &self,
+        paused: &[JobKind],
+        more: &[(&'static str, String)],
+    ) -> anyhow::Result<Child> {
         for kind in paused {
             self.queue.pause(&kind.queue()?).await?;
         }
@@ -75,8 +84,9 @@ impl Stage {
             ("TATUM_API_KEY", "sandbox-api-key".to_owned()),
             ("TATUM_WEBHOOK_URL", "https://payfleet.example.com/webhooks/tatum".to_owned()),
         ];
+        let environment = environment.iter().chain(more);
         let environment: BTreeMap<String, String> =
-            environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            environment.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         // Built with this program, by the same command.
         let program = std::env::current_exe()?.with_file_name("payfleet-worker");
         let launch = Launch::new("worker", program, self.home.path()).only_env(environment);

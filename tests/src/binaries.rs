@@ -1,7 +1,7 @@
 //! The binaries of the workspace, built as they are needed, so that a test of processes never runs an
 //! old one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -14,7 +14,12 @@ pub fn binary(name: &str) -> PathBuf {
 
 fn build() -> PathBuf {
     let exe = std::env::current_exe().expect("a test binary has a path");
-    let profile = exe.parent().and_then(Path::parent).expect("target/PROFILE/deps").to_owned();
+    let folder = exe.parent().expect("target/PROFILE or target/PROFILE/deps");
+    if !folder.ends_with("deps") {
+        // A benchmark: built with them, by one command.
+        return folder.to_owned();
+    }
+    let profile = folder.parent().expect("target/PROFILE").to_owned();
     let packages = ["payfleet", "payfleet-producer", "payfleet-worker"];
     let mut cargo = Command::new(env!("CARGO"));
     cargo.arg("build").arg("--quiet").args(packages.iter().flat_map(|name| ["--package", name]));

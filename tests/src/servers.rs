@@ -86,9 +86,10 @@ fn folder(name: &str) -> PathBuf {
     root.join(format!("{name}-{}", std::process::id()))
 }
 
-/// The build's folder: where this test binary is, two folders up.
+/// The build's folder: where this program is, in `target/PROFILE` or, a test, in `deps` below.
 pub fn target() -> PathBuf {
-    let exe = std::env::current_exe().expect("a test binary has a path");
-    let profile = exe.parent().and_then(Path::parent).expect("target/PROFILE/deps");
+    let exe = std::env::current_exe().expect("a program has a path");
+    let folder = exe.parent().expect("its folder");
+    let profile = if folder.ends_with("deps") { folder.parent().expect("target/PROFILE") } else { folder };
     profile.parent().expect("target").to_owned()
 }

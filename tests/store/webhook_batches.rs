@@ -64,15 +64,15 @@ async fn each_event_of_a_batch_has_its_own_outcome() {
     let words: Vec<String> = taken
         .iter()
         .map(|one| match one {
-            Taken::Processed { operation, during_call, .. } => format!("{} {during_call}", operation.id),
+            Taken::Processed { operation, wants_job, .. } => format!("{} {wants_job}", operation.id),
             Taken::Deposited => "deposited".to_owned(),
             Taken::Ignored => "ignored".to_owned(),
             Taken::Left => "left".to_owned(),
         })
         .collect();
     let (accepted, calling) = (payout("accepted").id(), payout("calling").id());
-    let woken = format!("{accepted} false");
-    assert_eq!(words, [woken.as_str(), "ignored", "left", &format!("{calling} true"), &woken]);
+    let (woken, awake) = (format!("{accepted} true"), format!("{accepted} false"));
+    assert_eq!(words, [woken.as_str(), "ignored", "left", &format!("{calling} false"), &awake]);
     // The one that is left was not stored: whoever handles it alone stores it.
     assert_eq!(store.webhook_counts().await.unwrap(), [counted("ignored", 1), counted("processed", 3)]);
     let due = store.overdue(0, 10).await.unwrap();

@@ -2,23 +2,19 @@
 //! waits in its inbox; and turn an intent that somebody left open into doubt. One transaction.
 
 use payfleet_core::kinds::lifecycle::{Event, Operation, State};
-use payfleet_core::kinds::payout::Origin;
-use payfleet_core::kinds::{NewOperation, OperationKind, Standing};
+use payfleet_core::kinds::{NewOperation, Standing};
 use payfleet_core::provider::KEY_IS_SPENT;
 use payfleet_core::{OperationId, ProviderKey, Timestamp};
 use sqlx::PgConnection;
 
 use crate::deposits::address_of;
-use crate::operation_row::{OperationRow, json, kind, tenant, to_json};
+use crate::operation_row::{OperationRow, json, kind, tenant};
 use crate::record::Next;
-use crate::write::{Draft, JobRef, apply_event, millis, note, save_history, save_operation};
+use crate::write::{Draft, JobRef, apply_event, insert_operation, note, save_history, save_operation};
 use crate::{Store, StoreError};
 
 /// While a claimed operation has no later wake-up, the rescuer leaves it alone for this long.
 const CLAIM_PATIENCE_MS: u64 = 90_000;
-
-/// The version of an operation whose row was made by the claim itself.
-const FIRST_VERSION: i64 = 1;
 
 /// Who claims what.
 #[derive(Debug)]
@@ -121,10 +117,14 @@ impl Store {
 }
 
 async fn claim(connection: &mut PgConnection, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {
-    if let Some(first) = request.first
-        && insert(connection, request.id, first, &request.job).await?
-    {
-        return made(connection, request.id, first).await;
+    if let Some(first) = request.first {
+        let mut operation = Operation::asked(request.id, first);
+        let draft = Draft::of_new(&operation.state, &request.job);
+        let key = first.idempotency_key.as_str();
+        if insert_operation(connection, &operation, key, &draft, CLAIM_PATIENCE_MS).await? {
+            operation.subject = subject_of(connection, &operation).await?;
+            return Ok(Claim::Claimed(made(operation, draft.version, None)));
+        }
     }
     let Some(row) = lock(connection, request.id).await? else { return Ok(Claim::Unknown) };
     if request.first.is_some_and(|first| first.request.hash().as_bytes().as_slice() != row.request_hash) {
@@ -177,31 +177,17 @@ async fn claim(connection: &mut PgConnection, request: &ClaimRequest<'_>) -> Res
 }
 
 /// The claim of an operation whose row this transaction has made: nobody else can have written to it.
-async fn made(
-    connection: &mut PgConnection,
-    id: OperationId,
-    first: &NewOperation,
-) -> Result<Claim, StoreError> {
-    let mut operation = Operation {
-        id,
-        tenant: first.tenant.clone(),
-        account: first.account.clone(),
-        request: first.request.clone(),
-        address: None,
-        subject: None,
-        state: State::Requested,
-    };
-    operation.subject = subject_of(connection, &operation).await?;
-    Ok(Claim::Claimed(Box::new(Claimed {
+pub(crate) fn made(operation: Operation, version: i64, intent: Option<OpenIntent>) -> Box<Claimed> {
+    Box::new(Claimed {
         operation,
-        version: FIRST_VERSION,
-        intent: None,
+        version,
+        intent,
         age_ms: 0,
         accepted_ms: 0,
         was_due: true,
         look_now: false,
         events_wait: false,
-    })))
+    })
 }
 
 /// Whether a state leaves no intent open.
@@ -215,41 +201,6 @@ pub(crate) const fn resolved(state: &State) -> bool {
         | State::Returned { .. }
         | State::Failed { .. } => true,
     }
-}
-
-/// Makes the row, claimed as [`FIRST_VERSION`], unless there is one.
-async fn insert(
-    connection: &mut PgConnection,
-    id: OperationId,
-    first: &NewOperation,
-    job: &JobRef,
-) -> Result<bool, StoreError> {
-    let kind: OperationKind = first.request.kind();
-    let request_hash = first.request.hash();
-    let (money, origin) = (first.request.money(), first.request.origin());
-    let made = sqlx::query_file_scalar!(
-        "src/sql/operation_insert.sql",
-        id.as_uuid(),
-        first.tenant.as_str(),
-        kind.as_str(),
-        first.idempotency_key,
-        request_hash.as_bytes().as_slice(),
-        to_json(&first.request),
-        first.request.provider().as_str(),
-        first.account.as_str(),
-        State::Requested.name(),
-        to_json(&State::Requested),
-        first.request.subject().map(|subject| subject.operation.as_uuid()),
-        money.map(|money| money.amount()),
-        money.map(|money| money.asset().code()),
-        millis(CLAIM_PATIENCE_MS),
-        to_json(&job.trace),
-        origin.map(Origin::name),
-        origin.and_then(Origin::made_by).map(|made_by| made_by.as_uuid()),
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(made.unwrap_or(false))
 }
 
 /// How far what the operation builds on has come, where it has a row. Not locked: it only ever comes

@@ -4,14 +4,15 @@
 use std::time::Duration;
 
 use payfleet_core::ids::RequestHash;
-use payfleet_core::kinds::Reservation;
-use payfleet_core::kinds::lifecycle::Event;
+use payfleet_core::kinds::lifecycle::{Event, Operation};
+use payfleet_core::kinds::{NewOperation, Reservation};
 use payfleet_core::provider::Action;
 use payfleet_core::{OperationId, ProviderKey};
 use sqlx::PgConnection;
 
+use crate::claim::made;
 use crate::record::Next;
-use crate::write::{Draft, JobRef, apply_event, lock_version, save_operation};
+use crate::write::{Draft, JobRef, apply_event, insert_operation, lock_version, save_operation};
 use crate::{Claimed, OpenIntent, Store, StoreError};
 
 /// How long the rescuer leaves a call alone before it makes a job that resolves it.
@@ -52,6 +53,28 @@ struct Opening<'a> {
     job: &'a JobRef,
 }
 
+struct Beginning<'a> {
+    id: OperationId,
+    first: &'a NewOperation,
+    intent: &'a NewIntent,
+    job: &'a JobRef,
+}
+
+impl OpenIntent {
+    /// One that was opened a moment ago, by us.
+    fn fresh(intent: &NewIntent) -> Self {
+        Self {
+            number: intent.number,
+            key: intent.key.clone(),
+            age_ms: 0,
+            opened_at: None,
+            attempts: 1,
+            probes: 0,
+            key_is_spent: false,
+        }
+    }
+}
+
 impl Store {
     /// Saves the intent and moves `claimed` on to it.
     ///
@@ -79,18 +102,36 @@ impl Store {
             let event = Event::IntentOpened { intent: intent.number };
             claimed.operation.state = claimed.operation.apply(&event)?.state;
             claimed.version = version;
-            let known = claimed.intent.take();
-            claimed.intent = Some(OpenIntent {
-                number: intent.number,
-                key: intent.key.clone(),
-                age_ms: known.as_ref().map_or(0, |known| known.age_ms),
-                attempts: known.as_ref().map_or(0, |known| known.attempts).saturating_add(1),
-                opened_at: known.as_ref().and_then(|known| known.opened_at),
-                probes: known.as_ref().map_or(0, |known| known.probes),
-                key_is_spent: known.is_some_and(|known| known.key_is_spent),
+            let fresh = OpenIntent::fresh(intent);
+            claimed.intent = Some(match claimed.intent.take() {
+                None => fresh,
+                Some(known) => OpenIntent {
+                    number: fresh.number,
+                    key: fresh.key,
+                    attempts: known.attempts.saturating_add(1),
+                    ..known
+                },
             });
         }
         Ok(opened)
+    }
+
+    /// Makes an operation, claims it and saves its first intent, all in one transaction: what takes two
+    /// where it is claimed first. `None`, and nothing was written, where there is a row; it is to be
+    /// claimed. Nothing is set aside for it, and it builds on no other operation.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the call must not be made then. Whoever claims the operation finds nothing, or an
+    /// intent that may have been used.
+    pub async fn begin(
+        &self,
+        id: OperationId,
+        first: &NewOperation,
+        intent: &NewIntent,
+        job: &JobRef,
+    ) -> Result<Option<Box<Claimed>>, StoreError> {
+        let beginning = Beginning { id, first, intent, job };
+        self.transaction("begin", &beginning, |c, beginning| Box::pin(begin(c, beginning))).await
     }
 
     /// Whether a write whose commit was not answered is there: only its writer can have made this
@@ -143,6 +184,34 @@ async fn open(connection: &mut PgConnection, opening: &Opening<'_>) -> Result<Op
     apply_event(connection, &mut operation, &mut draft, &event).await?;
     let next = Next::After { ms: CALL_PATIENCE_MS };
     save_operation(connection, &operation, claimed.version, &draft, &next).await?;
+    save_intent(connection, &operation, intent).await?;
+    Ok(Opened::Open)
+}
+
+async fn begin(
+    connection: &mut PgConnection,
+    beginning: &Beginning<'_>,
+) -> Result<Option<Box<Claimed>>, StoreError> {
+    let Beginning { id, first, intent, job } = beginning;
+    let mut operation = Operation::asked(*id, first);
+    let mut draft = Draft::of_new(&operation.state, job);
+    // The version of a claim, which leaves no history, and the one after it.
+    draft.version = draft.version.saturating_add(1);
+    let event = Event::IntentOpened { intent: intent.number };
+    apply_event(connection, &mut operation, &mut draft, &event).await?;
+    let key = first.idempotency_key.as_str();
+    if !insert_operation(connection, &operation, key, &draft, CALL_PATIENCE_MS).await? {
+        return Ok(None);
+    }
+    save_intent(connection, &operation, intent).await?;
+    Ok(Some(made(operation, draft.version, Some(OpenIntent::fresh(intent)))))
+}
+
+async fn save_intent(
+    connection: &mut PgConnection,
+    operation: &Operation,
+    intent: &NewIntent,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "/* intent_save */ INSERT INTO intents
              (operation_id, number, action, provider, account, provider_key, reference, request_hash, attempts)
@@ -159,7 +228,7 @@ async fn open(connection: &mut PgConnection, opening: &Opening<'_>) -> Result<Op
     )
     .execute(connection)
     .await?;
-    Ok(Opened::Open)
+    Ok(())
 }
 
 /// Sets it aside, once per operation. The pool's row serialises those who draw on it.

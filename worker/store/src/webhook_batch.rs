@@ -1,7 +1,7 @@
 //! Webhooks in batches: one transaction stores many events and puts them into their operations'
 //! inboxes. It takes only what goes the usual way; everything else is left to be handled alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use payfleet_core::ids::RequestHash;
 use payfleet_core::kinds::lifecycle::Event;
@@ -65,13 +65,13 @@ pub enum WebhookContent {
 /// What became of an event of a batch.
 #[derive(Clone, Debug)]
 pub enum Taken {
-    /// It is in the inbox of its operation, which must be woken; not where a call is under way, whose
-    /// maker looks into the inbox.
+    /// It is in the inbox of its operation.
     Processed {
         /// Which operation.
         operation: Woken,
-        /// Whether a call is under way.
-        during_call: bool,
+        /// Whether a job must be made for it. Not where a call is under way, whose maker looks into the
+        /// inbox; nor where the operation was due: whoever made it so makes its job.
+        wants_job: bool,
         /// Another body came before under the same event key.
         variant: bool,
     },
@@ -86,6 +86,7 @@ pub enum Taken {
 struct Operation {
     woken: Woken,
     is_calling: bool,
+    is_due: bool,
 }
 
 /// An event that goes the usual way: its place in the batch, and its operation if it has one.
@@ -120,7 +121,7 @@ async fn take(connection: &mut PgConnection, batch: &[IncomingWebhook]) -> Resul
         .collect();
     let stored = insert(connection, &chosen).await?;
     let mut taken = vec![Taken::Left; batch.len()];
-    let mut fresh = Vec::with_capacity(stored.len());
+    let (mut fresh, mut woken) = (Vec::with_capacity(stored.len()), BTreeSet::new());
     for one in &chosen {
         let name = (one.incoming.provider.as_str().to_owned(), one.incoming.event_key.clone());
         let Some(&(id, variant)) = stored.get(&name) else { continue };
@@ -129,8 +130,11 @@ async fn take(connection: &mut PgConnection, batch: &[IncomingWebhook]) -> Resul
         *place = match (one.about.and_then(|id| operations.get(&id)), &one.mail) {
             (None, _) => Taken::Ignored,
             (Some(_), None) => Taken::Deposited,
-            (Some(Operation { woken, is_calling }), Some(_)) => {
-                Taken::Processed { operation: woken.clone(), during_call: *is_calling, variant }
+            (Some(operation), Some(_)) => {
+                let is_awake = operation.is_calling || operation.is_due;
+                // One job for all the events of a batch.
+                let wants_job = !is_awake && woken.insert(operation.woken.id);
+                Taken::Processed { operation: operation.woken.clone(), wants_job, variant }
             }
         };
     }
@@ -223,7 +227,8 @@ async fn lock(
     let alone = matches.values().filter_map(|ids| if let [id] = ids.as_slice() { Some(id) } else { None });
     let ids: Vec<Uuid> = alone.map(OperationId::as_uuid).collect();
     let rows = sqlx::query!(
-        "/* operations_lock_inbox */ SELECT id, kind, tenant, version, state FROM operations
+        "/* operations_lock_inbox */ SELECT id, kind, tenant, version, state,
+             parked IS NULL AND COALESCE(next_wake_at <= now(), false) AS \"is_due!\" FROM operations
          WHERE id = ANY($1) ORDER BY id FOR UPDATE",
         ids.as_slice(),
     )
@@ -238,7 +243,7 @@ async fn lock(
                 tenant: tenant(&id, row.tenant)?,
                 version: row.version,
             };
-            Ok((id, Operation { woken, is_calling: row.state == "submitting" }))
+            Ok((id, Operation { woken, is_calling: row.state == "submitting", is_due: row.is_due }))
         })
         .collect()
 }

@@ -3,7 +3,8 @@
 //! is kept in a draft and written with the row, in one statement.
 
 use payfleet_core::job::TraceContext;
-use payfleet_core::kinds::lifecycle::{Event, Operation, Outcome};
+use payfleet_core::kinds::lifecycle::{Event, Operation, Outcome, State};
+use payfleet_core::kinds::payout::Origin;
 use payfleet_core::ledger::Movement;
 use payfleet_core::{JobId, OperationId};
 use rust_decimal::Decimal;
@@ -50,6 +51,14 @@ impl Steps {
 }
 
 impl<'a> Draft<'a> {
+    /// Of the first version of an operation that does not exist yet.
+    pub(crate) fn of_new(state: &State, job: &'a JobRef) -> Self {
+        let mut draft = Self::after(0, job);
+        // From nothing: a transition without a state before it.
+        draft.told.push("", state.name(), to_json(&state.for_the_record()));
+        draft
+    }
+
     /// Of the version after `held`.
     pub(crate) fn after(held: i64, job: &'a JobRef) -> Self {
         Self { version: held.saturating_add(1), job, steps: Steps::default(), told: Steps::default() }
@@ -144,6 +153,52 @@ pub(crate) async fn save_operation(
     .fetch_optional(connection)
     .await?;
     written.ok_or(StoreError::LostRace { id: operation.id, version: held })
+}
+
+/// Makes the row as far as `draft` has brought it, with its history, its transitions and whom to tell of
+/// them; unless there is one: then nothing is written, and the answer is no.
+pub(crate) async fn insert_operation(
+    connection: &mut PgConnection,
+    operation: &Operation,
+    idempotency_key: &str,
+    draft: &Draft<'_>,
+    next_ms: u64,
+) -> Result<bool, StoreError> {
+    let request = &operation.request;
+    let (hash, money, origin) = (request.hash(), request.money(), request.origin());
+    let Draft { version, job, steps, told } = draft;
+    let made = sqlx::query_file_scalar!(
+        "src/sql/operation_insert.sql",
+        operation.id.as_uuid(),
+        operation.tenant.as_str(),
+        request.kind().as_str(),
+        idempotency_key,
+        hash.as_bytes().as_slice(),
+        to_json(request),
+        request.provider().as_str(),
+        operation.account.as_str(),
+        operation.state.name(),
+        to_json(&operation.state),
+        request.subject().map(|subject| subject.operation.as_uuid()),
+        money.map(|money| money.amount()),
+        money.map(|money| money.asset().code()),
+        millis(next_ms),
+        version,
+        job.id.as_uuid(),
+        job.worker,
+        steps.from.as_slice(),
+        steps.to.as_slice(),
+        steps.what.as_slice(),
+        to_json(&job.trace),
+        told.from.as_slice(),
+        told.to.as_slice(),
+        told.what.as_slice(),
+        origin.map(Origin::name),
+        origin.and_then(Origin::made_by).map(|made_by| made_by.as_uuid()),
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(made.unwrap_or(false))
 }
 
 /// Writes only the history of a version, which is used up by it: events that moved nothing are there all

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use payfleet_core::backoff::Backoff;
 use payfleet_core::ids::RequestHash;
 use payfleet_core::job::Origin;
-use payfleet_core::kinds::lifecycle::{Event, Parked, State};
+use payfleet_core::kinds::lifecycle::{Event, Operation, Parked, State};
 use payfleet_core::provider::{BALANCE_INSUFFICIENT, CallOutcome, Effect, UNAUTHORIZED};
 use payfleet_core::{OutcomeClass, ProviderKey};
 use payfleet_providers::{Client, Reply, gate};
@@ -15,6 +15,7 @@ use tracing::Instrument;
 
 use super::{Executor, Running, Step, ask_later, parked_outcome, settle_with};
 use crate::jobs;
+use crate::weather::Leave;
 
 /// How long a worker without this provider's configuration leaves the job to others.
 const NOT_HERE: Duration = Duration::from_secs(10);
@@ -39,11 +40,15 @@ impl Executor {
     ) -> Result<Step, StoreError> {
         let Some(client) = running.client else { return Ok(Step::Settle(not_here(running))) };
         // Before the intent: what may not go out now leaves nothing open.
-        let leave = match self.weather.enter(client.door(effect.action())).await {
+        let asked = match running.leave.take() {
+            Some(asked) => asked,
+            None => self.weather.enter(client.door(effect.action())).await,
+        };
+        let leave = match asked {
             Ok(leave) => leave,
             Err(not_now) => return self.put_off(running, not_now).await,
         };
-        let intent = new_intent(running, client, effect, number);
+        let intent = new_intent(&running.claimed.operation, client, effect, number);
         match self.store.open_intent(&mut running.claimed, &intent, &running.job).await? {
             Opened::Open => {}
             Opened::NothingLeft => {
@@ -52,10 +57,22 @@ impl Executor {
                 return Ok(Step::Again);
             }
         }
+        self.send(running, client, leave, effect, &intent).await
+    }
+
+    /// The call of an intent that this worker has just opened, and what came of it.
+    pub(super) async fn send(
+        &self,
+        running: &mut Running<'_>,
+        client: &Client,
+        leave: Leave,
+        effect: &Effect,
+        intent: &NewIntent,
+    ) -> Result<Step, StoreError> {
         let started = Instant::now();
         let call = client.call(effect, &intent.key).instrument(provider_span(running, "call"));
         let (reply, _) = gate::through(Some(Box::new(leave)), call).await;
-        let attempt = attempt_of(number, &reply, started.elapsed());
+        let attempt = attempt_of(intent.number, &reply, started.elapsed());
         log_call(running, &attempt);
         self.save_outcome(running, reply.outcome, &attempt).await
     }
@@ -185,8 +202,7 @@ impl Executor {
     }
 }
 
-fn new_intent(running: &Running<'_>, client: &Client, effect: &Effect, number: i32) -> NewIntent {
-    let operation = &running.claimed.operation;
+pub(super) fn new_intent(operation: &Operation, client: &Client, effect: &Effect, number: i32) -> NewIntent {
     let provider = operation.request.provider();
     let key = ProviderKey::derive(provider, &operation.account, operation.id, effect.action(), number);
     NewIntent {

@@ -5,10 +5,13 @@
 //!   -> classify -> apply -> save outcome + ledger + next wake-up (tx 2) -> settle the job
 //! ```
 //!
+//! An operation that has only to call is claimed with its intent, in tx 1 (`begin`).
+//!
 //! If this process dies between any two of these, the next claimer finds either nothing sent, or an
 //! open intent that it resolves before anything else. The whole pipeline runs in a task that neither
 //! a lost lease nor a stopping worker loop cancels: no provider answer is thrown away.
 
+mod begin;
 mod call;
 mod divide;
 mod incoming;
@@ -27,6 +30,7 @@ use payfleet_core::kinds::{Advance, Policy};
 use payfleet_core::provider::{Progress, Report};
 use payfleet_core::{Classify, OutcomeClass};
 use payfleet_process::current_trace;
+use payfleet_providers::gate::NotNow;
 use payfleet_providers::{Client, Clients};
 use payfleet_queue::Outcome;
 use payfleet_store::{
@@ -34,7 +38,8 @@ use payfleet_store::{
 };
 
 use crate::jobs::{self, Subject};
-use crate::weather::Weather;
+use crate::weather::{Leave, Weather};
+use begin::Begun;
 use schedule::Schedule;
 
 /// How many steps one job may take: open, call, confirm, and one to spare. More means a loop.
@@ -79,6 +84,8 @@ struct Running<'a> {
     policy: Policy,
     subject: Subject,
     client: Option<&'a Client>,
+    /// The leave for its first call, where it was asked for before the claim.
+    leave: Option<Result<Leave, NotNow>>,
 }
 
 impl Executor {
@@ -132,6 +139,10 @@ impl Executor {
             job: JobRef { id: job.envelope.id, worker: self.worker.to_string(), trace: current_trace() },
             redrive: job.envelope.origin == Origin::Redrive,
         };
+        let leave = match self.begin(job, &request).await? {
+            Begun::Settled(outcome) => return Ok(outcome),
+            Begun::ToBeClaimed(leave) => leave,
+        };
         let claimed = match self.store.claim(&request).await? {
             Claim::Claimed(claimed) => claimed,
             Claim::Parked { reason, for_ms } => return self.still_parked(advance, &reason, for_ms).await,
@@ -149,19 +160,22 @@ impl Executor {
                 return Ok(dead("terminal", "unknown_operation", message));
             }
         };
-        let operation = &claimed.operation;
-        let running = Running {
-            job: request.job,
-            policy: operation.request.kind().job_kind().policy(),
-            subject: Subject {
-                id: operation.id,
-                kind: operation.request.kind(),
-                tenant: operation.tenant.clone(),
-            },
-            client: self.clients.of(operation.request.provider()),
-            claimed,
-        };
+        let mut running = self.running(claimed, request.job);
+        running.leave = leave.filter(|_| running.claimed.operation.state == State::Requested);
         self.drive(running).await
+    }
+
+    fn running(&self, claimed: Box<Claimed>, job: JobRef) -> Running<'_> {
+        let operation = &claimed.operation;
+        let kind = operation.request.kind();
+        Running {
+            job,
+            policy: kind.job_kind().policy(),
+            subject: Subject { id: operation.id, kind, tenant: operation.tenant.clone() },
+            client: self.clients.of(operation.request.provider()),
+            leave: None,
+            claimed,
+        }
     }
 
     /// A parked operation must have a dead letter: the worker that parked it may have died before its

@@ -115,11 +115,11 @@ impl Handlers {
             WebhookContent::Ignored { .. } | WebhookContent::Deposit { .. } => String::new(),
         };
         Ok(match self.webhooks.take(incoming).await {
-            Taken::Processed { operation, during_call, variant } => {
+            Taken::Processed { operation, wants_job, variant } => {
                 if variant {
                     warn_of_variant(operation.id);
                 }
-                Some(if during_call { done() } else { wake(operation, &inbox_key)? })
+                Some(if wants_job { wake(operation, &inbox_key)? } else { done() })
             }
             Taken::Deposited | Taken::Ignored => Some(done()),
             Taken::Left => None,

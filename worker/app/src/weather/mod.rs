@@ -23,7 +23,8 @@ use payfleet_queue::{Error, Queue};
 use tokio::time::Instant;
 
 use appointments::Appointments;
-use leave::{Leave, Permit};
+pub use leave::Leave;
+use leave::Permit;
 pub use settings::{Limits, parse_rate};
 
 /// When to ask again where an operator has stopped the calls, and where Redis does not answer.

@@ -75,10 +75,16 @@ impl Store {
     ) -> Result<BTreeMap<String, Option<OperationId>>, StoreError> {
         let operations: Vec<Uuid> = operations.iter().map(OperationId::as_uuid).collect();
         let rows = sqlx::query!(
-            "/* run_met_before */ SELECT entry AS \"entry!\", operation_id FROM reconciliation_seen
-             WHERE run_id = $1 AND entry = ANY($2)
+            // One look each: the table grows with the run, and a plan from when it was short would read all of it.
+            "/* run_met_before */ SELECT seen.entry AS \"entry!\", seen.operation_id FROM UNNEST($2::text[]) AS n (entry)
+             CROSS JOIN LATERAL (
+                 SELECT entry, operation_id FROM reconciliation_seen WHERE run_id = $1 AND entry = n.entry OFFSET 0
+             ) seen
              UNION
-             SELECT entry, operation_id FROM reconciliation_seen WHERE run_id = $1 AND operation_id = ANY($3)",
+             SELECT seen.entry, seen.operation_id FROM UNNEST($3::uuid[]) AS n (id)
+             CROSS JOIN LATERAL (
+                 SELECT entry, operation_id FROM reconciliation_seen WHERE run_id = $1 AND operation_id = n.id OFFSET 0
+             ) seen",
             run.id,
             entries,
             operations.as_slice(),

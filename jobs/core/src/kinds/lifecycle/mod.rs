@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use state::State;
 
 use crate::ids::{AccountId, OperationId, TenantId};
-use crate::kinds::{Request, Reservation, Standing};
+use crate::kinds::{NewOperation, Request, Reservation, Standing};
 use crate::provider::Effect;
 
 /// An operation as a worker holds it: what was asked, and how far it has come.
@@ -39,6 +39,22 @@ pub struct Operation {
     pub subject: Option<Standing>,
     /// How far it has come.
     pub state: State,
+}
+
+impl Operation {
+    /// One that was asked for, and of which nothing else is known yet.
+    #[must_use]
+    pub fn asked(id: OperationId, first: &NewOperation) -> Self {
+        Self {
+            id,
+            tenant: first.tenant.clone(),
+            account: first.account.clone(),
+            request: first.request.clone(),
+            address: None,
+            subject: None,
+            state: State::Requested,
+        }
+    }
 }
 
 /// What to do next.
