@@ -76,6 +76,32 @@ async fn parts_below_the_minimum_are_carried_over_until_they_reach_it() {
 }
 
 /// Holders `from` to `to`: of every hundred one owns much, the others hardly anything.
+/// Whether a payout was refused or given up by the client, its holder still has it coming.
+#[tokio::test]
+async fn what_could_not_be_paid_is_carried_over_to_the_holders_next_part() {
+    let world = World::start().await;
+    let refusal = json!({"body": {"state": 1, "message": "Minimum amount 5 USDT"}});
+    world.providers.plan(&world.providers.heleket, "/v1/payout", 2, refusal).await;
+    let first = revenue("2026-01", "10", holders(&["96", "4"]));
+    let first = world.api.post("/v1/distributions", "d-1", &first).await.accepted();
+    world.run_until_idle().await;
+    world.assert_state(first, "failed").await;
+    assert_eq!(paid(&world).await, []);
+
+    let again = revenue("2026-01", "10", holders(&["96", "4"]));
+    let again = world.api.post("/v1/distributions", "d-2", &again).await.accepted();
+    world.run_until_idle().await;
+    let reason = shown(&world, again).await["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("carried over"), "{reason}");
+
+    let next = revenue("2026-02", "10", holders(&["96", "4"]));
+    let next = world.api.post("/v1/distributions", "d-3", &next).await.accepted();
+    world.run_until_idle().await;
+    world.assert_state(next, "settled").await;
+    assert_eq!(paid(&world).await, decimals(&["0.8", "19.2"]));
+    world.finish().await;
+}
+
 fn crowd(from: usize, to: usize) -> Value {
     let weight = |number: usize| if number.is_multiple_of(100) { "1000" } else { "0.1" };
     let holder = |number| json!({"holder": format!("investor-{number}"), "weight": weight(number), "network": "TRON", "address": ADDRESS});

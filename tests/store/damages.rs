@@ -14,7 +14,7 @@ const fn damage(check: Check, subject: &'static str, sql: &'static str) -> Damag
     Damage { check, subject, sql }
 }
 
-pub(crate) const DAMAGES: [Damage; 46] = [
+pub(crate) const DAMAGES: [Damage; 47] = [
     damage(
         Check::Unreadable,
         "operation {settled}",
@@ -186,6 +186,11 @@ pub(crate) const DAMAGES: [Damage; 46] = [
         "part of most in distribution {divided}",
         "UPDATE operations SET request = jsonb_set(request, '{money,amount}', '\"99\"')
          WHERE id = (SELECT payout_id FROM distribution_parts WHERE distribution_id = '{divided}' AND holder = 'most')",
+    ),
+    damage(
+        Check::Parts,
+        "part of most in distribution {divided}",
+        "UPDATE distribution_parts SET unpaid = true WHERE distribution_id = '{divided}' AND holder = 'most'",
     ),
     damage(
         Check::Parts,

@@ -63,7 +63,7 @@ struct DistributionRequest {
     /// for which there is a day.
     #[schema(minimum = 2, maximum = 20000)]
     holders_in_all: Option<u32>,
-    /// Parts below this are carried over to the holder's next one.
+    /// Parts below this are carried over to the holder's next one, as what could not be paid always is.
     #[schema(schema_with = schemas::amount)]
     minimum: Option<String>,
     /// For people at TrovoTech.

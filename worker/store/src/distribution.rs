@@ -99,7 +99,11 @@ impl Store {
         let (made, waits) = match division {
             Division::Done { made, waits } => (made, waits),
             Division::HadTheirs { holder } => {
-                let reason = format!("{holder:?} has had a part of {} in period {}", of.asset_id, of.period);
+                let reason = format!(
+                    "{holder:?} has had a part of {} in period {}; what of it could not be paid is carried over to \
+                     the next",
+                    of.asset_id, of.period
+                );
                 return Ok(Divided::Refused { reason });
             }
         };
@@ -226,7 +230,8 @@ async fn had_theirs(
     .await?)
 }
 
-/// What the holders have left from earlier parts, taken over by this distribution.
+/// What the holders have left from earlier parts, which were too little or could not be paid, taken over
+/// by this distribution.
 async fn take_over(
     connection: &mut PgConnection,
     dividing: &Dividing<'_>,
@@ -235,7 +240,7 @@ async fn take_over(
     let rows = sqlx::query!(
         "/* distribution_take_over */ UPDATE distribution_parts SET carried_to = $1
          WHERE tenant = $2 AND asset_id = $3 AND unit = $4 AND holder = ANY($5)
-           AND payout_id IS NULL AND carried_to IS NULL
+           AND (payout_id IS NULL OR unpaid) AND carried_to IS NULL
          RETURNING holder, amount + carried_in AS \"left!\"",
         dividing.claimed.operation.id.as_uuid(),
         dividing.claimed.operation.tenant.as_str(),
@@ -251,6 +256,20 @@ async fn take_over(
         *sum = sum.saturating_add(row.left);
     }
     Ok(carried)
+}
+
+/// The part that this payout was to pay is left to its holder, whose next part takes it over.
+pub(crate) async fn leave_unpaid(
+    connection: &mut PgConnection,
+    payout: OperationId,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "/* distribution_unpaid */ UPDATE distribution_parts SET unpaid = true WHERE payout_id = $1",
+        payout.as_uuid(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 #[expect(clippy::as_conversions, reason = "how sqlx is told of an array of optional values")]

@@ -3,6 +3,7 @@
 //! is kept in a draft and written with the row, in one statement.
 
 use payfleet_core::job::TraceContext;
+use payfleet_core::kinds::Request;
 use payfleet_core::kinds::lifecycle::{Event, Operation, Outcome, State};
 use payfleet_core::kinds::payout::Origin;
 use payfleet_core::ledger::Movement;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::StoreError;
+use crate::distribution::leave_unpaid;
 use crate::operation_row::to_json;
 use crate::record::Next;
 
@@ -82,6 +84,9 @@ pub(crate) async fn apply_event(
     if let Some(detail) = &applied.outcome.discrepancy {
         note(connection, operation, event.name(), detail).await?;
     }
+    if is_unpaid_part(operation, &applied.state) {
+        leave_unpaid(connection, operation.id).await?;
+    }
     if applied.outcome.releases_reservation {
         release(connection, operation.id).await?;
     }
@@ -90,6 +95,13 @@ pub(crate) async fn apply_event(
     }
     operation.state = applied.state;
     Ok(applied.outcome)
+}
+
+/// Whether a distribution made it, and it has paid nobody.
+const fn is_unpaid_part(operation: &Operation, state: &State) -> bool {
+    let Request::Payout(payout) = &operation.request else { return false };
+    matches!(payout.origin, Origin::Distribution { .. })
+        && matches!(state, State::Failed { .. } | State::Returned { .. })
 }
 
 /// Locks the row at `version`, or says that the race is lost. Every writer takes this lock before it

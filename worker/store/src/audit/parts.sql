@@ -20,6 +20,11 @@ WHERE p.payout_id IS NOT NULL
   AND ((o.request #>> '{money,amount}')::numeric IS DISTINCT FROM p.amount + p.carried_in
     OR o.request #>> '{money,asset}' IS DISTINCT FROM p.unit)
 UNION ALL
+SELECT 'part of ' || p.holder || ' in distribution ' || p.distribution_id,
+       'is called ' || CASE WHEN p.unpaid THEN 'unpaid' ELSE 'paid' END || ', its payout ' || p.payout_id || ' is ' || o.state
+FROM distribution_parts p JOIN operations o ON o.id = p.payout_id
+WHERE p.unpaid <> (o.state IN ('failed', 'returned'))
+UNION ALL
 SELECT 'payout ' || payout_id, 'pays ' || count(*) || ' parts'
 FROM distribution_parts WHERE payout_id IS NOT NULL GROUP BY payout_id HAVING count(*) > 1
 UNION ALL
