@@ -1,7 +1,8 @@
 //! What is unknown is in doubt: it is found out, never resent blindly, never called failed.
 
+use payfleet_core::OperationId;
 use payfleet_tests::world::World;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const PAYOUT: &str = "/v1/payout";
 const MINT: &str = "/token/mint";
@@ -73,12 +74,7 @@ async fn a_mint_in_doubt_is_left_to_a_person_and_never_sent_again() {
     let world = World::start().await;
     world.providers.plan(&world.providers.trovotech, MINT, 1, json!("reset_after_effect")).await;
     let id = world.api.mint("mint-1", "bus-1", "12.5").await.accepted();
-    world
-        .until("the mint is parked", async |world| {
-            let view = world.store.operation(id).await.unwrap();
-            view.is_some_and(|view| view.parked.as_deref() == Some("in_doubt"))
-        })
-        .await;
+    until_doubt_is_parked(&world, id).await;
     world.assert_state(id, "in_doubt").await;
     assert_eq!(world.providers.effects(&world.providers.trovotech).await.len(), 1);
     world
@@ -87,6 +83,80 @@ async fn a_mint_in_doubt_is_left_to_a_person_and_never_sent_again() {
         })
         .await;
     world.abandon_webhooks();
+    world.finish().await;
+}
+
+async fn until_doubt_is_parked(world: &World, id: OperationId) {
+    world
+        .until("the doubt is parked", async |world| {
+            let view = world.store.operation(id).await.unwrap();
+            view.is_some_and(|view| view.parked.as_deref() == Some("in_doubt"))
+        })
+        .await;
+}
+
+/// `payfleet operations` with a person's word.
+async fn say(world: &World, id: OperationId, word: &[&str]) {
+    let id = id.to_string();
+    let said = ["--author", "on-call", "--reason", "their support says so"];
+    let arguments: Vec<&str> =
+        ["operations", word[0], &id].into_iter().chain(word[1..].to_vec()).chain(said).collect();
+    world.payfleet(&arguments).await;
+}
+
+#[tokio::test]
+async fn a_person_ends_a_doubt_that_nobody_else_can() {
+    let world = World::start().await;
+    world.providers.plan(&world.providers.trovotech, MINT, 1, json!("reset_after_effect")).await;
+    let happened = world.api.mint("mint-1", "bus-1", "60").await.accepted();
+    until_doubt_is_parked(&world, happened).await;
+    world.providers.plan(&world.providers.trovotech, MINT, 1, json!("reset_before")).await;
+    let never = world.api.mint("mint-2", "bus-1", "40").await.accepted();
+    until_doubt_is_parked(&world, never).await;
+
+    let token = world.providers.effects(&world.providers.trovotech).await.remove(0).id;
+    say(&world, happened, &["confirm", "--provider-ref", &token]).await;
+    say(&world, never, &["deny"]).await;
+    for (id, state) in [(happened, "settled"), (never, "failed")] {
+        world
+            .until(state, async |world| {
+                world.store.operation(id).await.unwrap().unwrap().state.name() == state
+            })
+            .await;
+    }
+    let shown = world.api.get(&format!("/v1/mints/{happened}")).await.body;
+    assert_eq!(shown["result"]["confirmed_by"], "on-call", "{shown}");
+    let shown = world.api.get(&format!("/v1/mints/{never}")).await.body;
+    assert_eq!(shown["reason"], "it never happened, says on-call: their support says so", "{shown}");
+    // What was set aside for the one that never happened is free again, the other's is not.
+    let rest = world.api.mint("mint-3", "bus-1", "40").await.accepted();
+    let over = world.api.mint("mint-4", "bus-1", "1").await.accepted();
+    world.run_until_idle().await;
+    let mut states = [world.store.operation(rest).await, world.store.operation(over).await]
+        .map(|view| view.unwrap().unwrap().state.name());
+    states.sort_unstable();
+    assert_eq!(states, ["failed", "settled"]);
+    world.abandon_webhooks();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_person_accepts_what_was_quarantined() {
+    let world = World::start().await;
+    world.providers.plan(&world.providers.heleket, PAYOUT, 1, json!("wrong_amount")).await;
+    let id = world.api.payout("order-1", "15.5").await.accepted();
+    world.run_until_idle().await;
+    say(&world, id, &["confirm"]).await;
+    world.until("it settles", async |world| settled(world, id).await).await;
+
+    let listed = world.payfleet(&["discrepancies", "list", "--json"]).await;
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(listed[0]["operation_id"], json!(id), "{listed}");
+    let said = ["--author", "on-call", "--reason", "the fee was taken out of it"];
+    let number = listed[0]["number"].to_string();
+    world.payfleet(&[["discrepancies", "resolve", &number].as_slice(), &said].concat()).await;
+    assert_eq!(world.store.open_discrepancies().await.unwrap(), 0);
     world.finish().await;
 }
 
@@ -103,7 +173,7 @@ async fn refused_credentials_park_the_payout_instead_of_failing_it() {
     world.finish().await;
 }
 
-async fn settled(world: &World, id: payfleet_core::OperationId) -> bool {
+async fn settled(world: &World, id: OperationId) -> bool {
     world.store.operation(id).await.unwrap().is_some_and(|view| view.state.name() == "settled")
 }
 

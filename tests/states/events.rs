@@ -15,7 +15,7 @@ const ANOTHER: i32 = 2;
 pub(crate) const PROVIDER_REF: &str = "ref-1";
 
 /// The events in the order of a payment's life.
-pub(crate) const NAMES: [&str; 17] = [
+pub(crate) const NAMES: [&str; 18] = [
     "intent_opened",
     "refused",
     "called",
@@ -31,6 +31,7 @@ pub(crate) const NAMES: [&str; 17] = [
     "expired",
     "cancelled",
     "confirmed_by_hand",
+    "denied_by_hand",
     "owed",
     "ticked",
 ];
@@ -86,8 +87,13 @@ fn cases(name: &str, kind: OperationKind) -> Vec<Case> {
         "expired" => vec![case(Event::Expired, "")],
         "cancelled" => vec![case(Event::Cancelled { by: "client".to_owned() }, "")],
         "confirmed_by_hand" => {
-            let (author, reason) = ("operator".to_owned(), "paid elsewhere".to_owned());
-            vec![case(Event::ConfirmedByHand { author, reason }, "")]
+            let (author, reason) = ("operator".to_owned(), "seen on the provider's page".to_owned());
+            let provider_ref = Some(PROVIDER_REF.to_owned());
+            vec![case(Event::ConfirmedByHand { author, reason, provider_ref }, "")]
+        }
+        "denied_by_hand" => {
+            let (author, reason) = ("operator".to_owned(), "the provider's support says so".to_owned());
+            vec![case(Event::DeniedByHand { author, reason }, "")]
         }
         "owed" => vec![case(Event::Owed { money: usdt("7") }, "")],
         "ticked" => {
@@ -117,6 +123,7 @@ const _: fn(&Event) = |event| match event {
     | Event::Owed { .. }
     | Event::Ticked { .. }
     | Event::ConfirmedByHand { .. }
+    | Event::DeniedByHand { .. }
     | Event::HoldersAdded { .. } => (),
 };
 

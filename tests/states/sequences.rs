@@ -196,7 +196,11 @@ fn what_was_deposited_is_posted_whenever_an_order_ends() {
         deposited(3, "1"),
         Event::Expired,
         Event::Cancelled { by: "client".to_owned() },
-        Event::ConfirmedByHand { author: "operator".to_owned(), reason: "paid elsewhere".to_owned() },
+        Event::ConfirmedByHand {
+            author: "operator".to_owned(),
+            reason: "paid elsewhere".to_owned(),
+            provider_ref: None,
+        },
     ];
     let (_, outcomes) = play(pairs::operation(OperationKind::Order, accepted()), &events);
     let money = ledger(&outcomes);

@@ -48,6 +48,12 @@ enum Command {
     /// Dead letters: jobs that will not be tried again by themselves
     #[command(subcommand)]
     Dlq(commands::dlq::Command),
+    /// Where our record and the world disagree
+    #[command(subcommand)]
+    Discrepancies(commands::discrepancies::Command),
+    /// What only a person can say of an operation that nobody could find out about
+    #[command(subcommand)]
+    Operations(commands::operations::Command),
     /// What only a person can say of an incoming payment
     #[command(subcommand)]
     Orders(commands::orders::Command),
@@ -87,6 +93,8 @@ async fn main() -> ExitCode {
         Command::Dev(options) => dev::run(options).await,
         Command::Migrate(options) => commands::migrate::run(&options).await,
         Command::Dlq(command) => commands::dlq::run(command).await,
+        Command::Discrepancies(command) => commands::discrepancies::run(command).await,
+        Command::Operations(command) => commands::operations::run(command).await,
         Command::Orders(command) => commands::orders::run(command).await,
         Command::Providers(command) => commands::providers::run(command).await,
         Command::Events(command) => commands::events::run(command).await,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use payfleet_core::Money;
+use payfleet_providers::stripe::{Client, IdempotencyKey, NewReversal};
 use payfleet_tests::world::{Setup, World};
 use serde_json::json;
 
@@ -130,6 +132,35 @@ async fn a_payout_that_the_bank_sends_back_days_later_is_returned_and_posted_bac
     world.run_until_idle().await;
     assert_eq!(shown(&world, id).await["reason"], "account_closed");
     assert_eq!(balance(&world, "payouts:default").await, "0");
+    world.finish().await;
+}
+
+/// Somebody does it on Stripe's own page: the ledger follows, or a person is told.
+#[tokio::test]
+async fn a_transfer_that_is_reversed_is_returned_and_a_part_of_it_is_shown_to_a_person() {
+    let world = World::start().await;
+    fund(&world, "funds").await;
+    let account = account(&world, "carrier").await;
+    let stripe = Client::new(&world.providers.stripe_config()).unwrap();
+    for (key, part, state, left) in [("all", None, "returned", "0"), ("part", Some("4"), "settled", "40")] {
+        let id = ask(&world, "/v1/transfers", key, transfer(account, "40")).await;
+        until(&world, id, "settled").await;
+        let sent = shown(&world, id).await["provider_ref"].as_str().unwrap().to_owned();
+        let amount = part.map(|part| Money::parse_positive(part, "USD".parse().unwrap()).unwrap());
+        let reversal = NewReversal { amount, ..NewReversal::default() };
+        let ours = IdempotencyKey::new(&format!("{key}-reversed")).unwrap();
+        stripe.platform().reverse_transfer(&sent, &reversal, &ours).await.unwrap();
+        until(&world, id, state).await;
+        if part.is_some() {
+            world
+                .until("a person is told", async |world| world.store.open_discrepancies().await.unwrap() > 0)
+                .await;
+        }
+        world.run_until_idle().await;
+        let theirs =
+            format!("provider:stripe:{}", shown(&world, account).await["provider_ref"].as_str().unwrap());
+        assert_eq!(balance(&world, &theirs).await, left, "{key}");
+    }
     world.finish().await;
 }
 

@@ -52,6 +52,28 @@ async fn a_customer_keeps_a_payment_method_pays_with_it_and_lets_it_go() {
     world.finish().await;
 }
 
+#[tokio::test]
+async fn a_payment_shows_what_is_to_be_done_next() {
+    let world = World::start().await;
+    let id = ask(&world, "/v1/payments", "p", json!({"amount": "7", "asset": "USD"})).await;
+    until(&world, id, "accepted").await;
+    assert_eq!(shown(&world, id).await["result"]["status"], "requires_payment_method");
+    let held = ask(&world, "/v1/payments", "held", authorization("9", "pm_card_visa")).await;
+    until(&world, held, "accepted").await;
+    assert_eq!(shown(&world, held).await["result"]["status"], "requires_capture");
+    let confirm = json!({"payment": id, "change": "confirm", "payment_method": "pm_card_chargeDeclined"});
+    ask(&world, "/v1/payment_changes", "confirm", confirm).await;
+    let capture = json!({"payment": held, "change": "capture"});
+    ask(&world, "/v1/payment_changes", "capture", capture).await;
+    until(&world, held, "settled").await;
+    assert_eq!(shown(&world, held).await["result"]["status"], "succeeded");
+    let cancel = json!({"payment": id, "change": "cancel"});
+    ask(&world, "/v1/payment_changes", "cancel", cancel).await;
+    world.run_until_idle().await;
+    world.assert_state(id, "failed").await;
+    world.finish().await;
+}
+
 /// Neither webhooks nor polls tell of the payment here: only what changed it.
 #[tokio::test]
 async fn a_payment_is_looked_at_as_soon_as_its_change_is_done() {

@@ -121,8 +121,11 @@ async fn deliver(connection: &mut PgConnection, delivery: &Delivery<'_>) -> Resu
     if row.state == "submitting" {
         return Ok(Delivered::DuringCall(woken));
     }
-    // The provider's own late answer is worth waking what waits for a person.
-    let unparks = matches!(delivery.event, Event::Evidence { .. });
+    // The provider's own late answer, and a person's word, are worth waking what waits for a person.
+    let unparks = matches!(
+        delivery.event,
+        Event::Evidence { .. } | Event::ConfirmedByHand { .. } | Event::DeniedByHand { .. }
+    );
     sqlx::query!(
         "/* operation_wake */ UPDATE operations
          SET next_wake_at = CASE WHEN parked IS NULL OR $2 THEN now() END,

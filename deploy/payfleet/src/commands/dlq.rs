@@ -155,12 +155,14 @@ fn verdict(operation: Option<&OperationView>, is_about_one: bool) -> &'static st
         }
         State::Failed { .. } => "did not move: refused, or failed for good",
         State::Submitting { .. } | State::InDoubt { .. } => {
-            "unknown: a retry asks the provider before it sends"
+            "unknown: a retry asks the provider before it sends; where that cannot tell, payfleet operations confirm or deny"
         }
         State::Accepted { .. } => "is moving: the provider has accepted it",
         State::Settled { .. } => "moved: settled, once",
         State::Returned { .. } => "moved, and came back: the beneficiary's side returned it",
-        State::Quarantined { .. } => "moved otherwise than asked: compare both records",
+        State::Quarantined { .. } => {
+            "moved otherwise than asked: compare both records, then payfleet operations confirm or deny"
+        }
     }
 }
 

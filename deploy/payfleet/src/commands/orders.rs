@@ -42,7 +42,8 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         Some(view) => bail!("{order} is a {}, no order", view.kind),
         None => bail!("there is no order {order}"),
     }
-    let event = Event::ConfirmedByHand { author: author.to_owned(), reason: reason.to_owned() };
+    let event =
+        Event::ConfirmedByHand { author: author.to_owned(), reason: reason.to_owned(), provider_ref: None };
     if let Delivered::Unknown = store.deliver(order, &format!("by hand:{author}:{reason}"), &event).await? {
         bail!("there is no order {order}");
     }

@@ -56,6 +56,11 @@ impl Asked for Transfer {
         Some(Settled::moves(self.money, &from, &to))
     }
 
+    /// It is reversed on the provider's page, by its support, or with a refund.
+    fn may_return(&self) -> bool {
+        true
+    }
+
     fn is_listed(&self) -> bool {
         true
     }

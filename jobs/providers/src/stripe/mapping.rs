@@ -1,6 +1,6 @@
 //! Stripe's objects in our words, from an answer or from an event.
 //!
-//! A transfer that exists has happened: it has no status. A payout is not settled by `paid` alone, which
+//! A transfer that exists has happened: it has no status, until all of it is reversed. A payout is not settled by `paid` alone, which
 //! can still become `failed`; whoever waits out those five business days asks again. Unknown words stay
 //! as they came.
 
@@ -14,6 +14,9 @@ use crate::json::Object;
 /// The word for something that exists and has no status of its own.
 const EXISTS: &str = "exists";
 
+/// The word for a transfer of which nothing is left.
+const REVERSED: &str = "reversed";
+
 /// What `object` says about one of our effects: `None` where it is no such thing, or cannot be read as
 /// one.
 pub(crate) fn report(object: &Object<'_>) -> Option<Report> {
@@ -23,6 +26,7 @@ pub(crate) fn report(object: &Object<'_>) -> Option<Report> {
         "payment_intent" => (payment(status.as_deref()?), status?),
         "refund" => (refund(status.as_deref()?, object.filled("failure_reason")), status?),
         "payout" => (payout(status.as_deref()?, object.filled("failure_code")), status?),
+        "transfer" if object.flag("reversed") == Some(true) => (failed(REVERSED, None), REVERSED.to_owned()),
         "transfer" | "transfer_reversal" | "account" => (Progress::Succeeded, EXISTS.to_owned()),
         _ => return None,
     };
@@ -33,13 +37,23 @@ pub(crate) fn report(object: &Object<'_>) -> Option<Report> {
     } else {
         object.text("amount")
     };
+    let minor = |text: String| text.parse::<i64>().ok();
+    // What is left of a transfer of which a part was reversed is another amount than was asked for.
+    let reversed = object.text("amount_reversed").filter(|_| progress == Progress::Succeeded).and_then(minor);
     let money = amount
-        .and_then(|text| text.parse().ok())
-        .and_then(|minor: i64| from_minor(minor, &object.text("currency")?));
+        .and_then(minor)
+        .and_then(|amount| amount.checked_sub(reversed.unwrap_or(0)))
+        .and_then(|left| from_minor(left, &object.text("currency")?));
+    let facts = match kind.as_str() {
+        "account" => of_account(object),
+        // What the payer or the client has to do next.
+        "payment_intent" => BTreeMap::from([("status".to_owned(), raw_status.clone())]),
+        _ => BTreeMap::new(),
+    };
     Some(Report {
         money,
         destination: destination(object),
-        facts: if kind == "account" { of_account(object) } else { BTreeMap::new() },
+        facts,
         ..Report::of(object.filled("id")?, progress, raw_status)
     })
 }
@@ -67,6 +81,7 @@ fn of_account(account: &Object<'_>) -> BTreeMap<String, String> {
 /// The same of entries of a list.
 #[cfg(feature = "client")]
 mod listed {
+    use payfleet_core::Money;
     use payfleet_core::provider::{Progress, Report};
 
     use super::super::objects::{PaymentIntent, Payout, Refund, Transfer};
@@ -101,8 +116,14 @@ mod listed {
     impl From<&Transfer> for Report {
         fn from(transfer: &Transfer) -> Self {
             let destination = transfer.destination.clone();
+            if transfer.reversed {
+                let report = Self::of(&transfer.id, super::failed(super::REVERSED, None), super::REVERSED);
+                return Self { money: Some(transfer.amount), destination, ..report };
+            }
+            let left = transfer.amount.amount().checked_sub(transfer.amount_reversed.amount());
+            let money = left.and_then(|left| Money::new(left, transfer.amount.asset()).ok());
             let report = Self::of(&transfer.id, Progress::Succeeded, super::EXISTS);
-            Self { money: Some(transfer.amount), destination, ..report }
+            Self { money, destination, ..report }
         }
     }
 }
@@ -197,6 +218,28 @@ mod tests {
         let report = report(&Object::parse(body).unwrap()).unwrap();
         assert_eq!((report.progress, report.destination.as_deref()), (Progress::Succeeded, Some("acct_1")));
         assert_eq!(report.money.unwrap().to_string(), "5 JPY");
+    }
+
+    #[test]
+    fn a_transfer_that_was_reversed_came_back_or_is_less_than_was_asked() {
+        let of = |more: &str| {
+            let body = format!(r#"{{"id":"tr_1","object":"transfer","amount":500,"currency":"usd",{more}}}"#);
+            report(&Object::parse(body.as_bytes()).unwrap()).unwrap()
+        };
+        let all = of(r#""amount_reversed":500,"reversed":true"#);
+        assert_eq!(all.progress, Progress::Failed { reason: "reversed".to_owned() });
+        assert_eq!(all.money.unwrap().to_string(), "5 USD");
+        let part = of(r#""amount_reversed":120,"reversed":false"#);
+        assert_eq!(
+            (part.progress, part.money.unwrap().to_string()),
+            (Progress::Succeeded, "3.8 USD".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_payment_says_what_is_to_be_done_next() {
+        let facts = of("payment_intent", "requires_capture", "").facts;
+        assert_eq!(facts.get("status").map(String::as_str), Some("requires_capture"));
     }
 
     #[test]

@@ -88,12 +88,20 @@ impl Handlers {
     ) -> Result<Outcome, HandlerError> {
         let again = Outcome::Defer { delay: every, reason: format!("not final: {}", report.raw_status) };
         let is_pending = matches!(report.progress, Progress::Pending);
-        let news = !is_pending || (report.tx_hash.is_some() && report.tx_hash.as_deref() != known_tx);
+        let is_known = |(name, value)| view.state.facts().and_then(|facts| facts.get(name)) == Some(value);
+        let has_moved = is_pending && !report.facts.iter().all(is_known);
+        let news =
+            !is_pending || has_moved || (report.tx_hash.is_some() && report.tx_hash.as_deref() != known_tx);
         if !news && view.request.difference(&report).is_none() {
             return Ok(again);
         }
         let is_final = matches!(report.progress, Progress::Succeeded | Progress::Failed { .. });
-        let key = format!("polled:{}:{}", report.raw_status, report.tx_hash.as_deref().unwrap_or("-"));
+        let key = if has_moved {
+            // It may move back, and forth again.
+            format!("polled:{}:{}", view.version, report.raw_status)
+        } else {
+            format!("polled:{}:{}", report.raw_status, report.tx_hash.as_deref().unwrap_or("-"))
+        };
         let woken = match self.store.deliver(view.id, &key, &Event::Polled { report }).await? {
             Delivered::New(woken) | Delivered::DuringCall(woken) => woken,
             Delivered::Repeated(woken) if is_final => woken,

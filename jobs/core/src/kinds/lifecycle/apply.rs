@@ -58,9 +58,10 @@ impl Operation {
                 return Ok(self.deposited(transaction, *money));
             }
             Event::Expired if self.request.is_awaited() => return Ok(self.expired()),
-            Event::ConfirmedByHand { author, reason } if self.request.is_awaited() => {
-                return Ok(self.confirmed_by_hand(author, reason));
+            Event::ConfirmedByHand { author, reason, provider_ref } => {
+                return Ok(self.confirmed_by_hand(author, reason, provider_ref.as_deref()));
             }
+            Event::DeniedByHand { author, reason } => return Ok(self.denied_by_hand(author, reason)),
             Event::HoldersAdded { .. } if self.may_be_added_to() => return Ok(self.unchanged()),
             Event::Owed { money } if self.request.is_standing() => return Ok(self.owed(*money)),
             Event::Ticked { at, paid } if self.request.is_standing() => {
@@ -68,7 +69,6 @@ impl Operation {
             }
             Event::Deposited { .. }
             | Event::Expired
-            | Event::ConfirmedByHand { .. }
             | Event::HoldersAdded { .. }
             | Event::Owed { .. }
             | Event::Ticked { .. } => return Err(self.illegal(event)),
@@ -119,6 +119,7 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
+            | Event::DeniedByHand { .. }
             | Event::HoldersAdded { .. }
             | Event::Owed { .. }
             | Event::Ticked { .. } => Err(self.illegal(event)),
@@ -144,6 +145,7 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
+            | Event::DeniedByHand { .. }
             | Event::HoldersAdded { .. }
             | Event::Owed { .. }
             | Event::Ticked { .. } => Err(self.illegal(event)),
@@ -171,6 +173,7 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
+            | Event::DeniedByHand { .. }
             | Event::HoldersAdded { .. }
             | Event::Owed { .. }
             | Event::Ticked { .. } => Err(self.illegal(event)),
@@ -201,6 +204,7 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
+            | Event::DeniedByHand { .. }
             | Event::HoldersAdded { .. }
             | Event::Owed { .. }
             | Event::Ticked { .. } => Err(self.illegal(event)),
@@ -227,6 +231,7 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
+            | Event::DeniedByHand { .. }
             | Event::HoldersAdded { .. }
             | Event::Owed { .. }
             | Event::Ticked { .. } => Err(self.illegal(event)),
@@ -248,6 +253,7 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
+            | Event::DeniedByHand { .. }
             | Event::HoldersAdded { .. }
             | Event::Owed { .. }
             | Event::Ticked { .. } => Err(self.illegal(event)),
@@ -271,6 +277,7 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
+            | Event::DeniedByHand { .. }
             | Event::HoldersAdded { .. }
             | Event::Owed { .. }
             | Event::Ticked { .. } => Err(self.illegal(event)),
@@ -299,6 +306,7 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
+            | Event::DeniedByHand { .. }
             | Event::HoldersAdded { .. }
             | Event::Owed { .. }
             | Event::Ticked { .. } => Err(self.illegal(event)),
@@ -327,6 +335,7 @@ impl Operation {
             | Event::Deposited { .. }
             | Event::Expired
             | Event::ConfirmedByHand { .. }
+            | Event::DeniedByHand { .. }
             | Event::HoldersAdded { .. }
             | Event::Owed { .. }
             | Event::Ticked { .. } => Err(self.illegal(event)),

@@ -91,8 +91,18 @@ pub enum Event {
         /// Who asked for that.
         by: String,
     },
-    /// A person says that it is paid.
+    /// A person says that it has happened: that an order is paid, or what became of it in doubt.
     ConfirmedByHand {
+        /// Who.
+        author: String,
+        /// Why.
+        reason: String,
+        /// What it is called at the provider, where we do not know.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider_ref: Option<String>,
+    },
+    /// A person says that it has not happened and will not, or was undone.
+    DeniedByHand {
         /// Who.
         author: String,
         /// Why.
@@ -146,7 +156,8 @@ impl Event {
             | Self::Cancelled { .. }
             | Self::Owed { .. }
             | Self::Ticked { .. }
-            | Self::ConfirmedByHand { .. } => {}
+            | Self::ConfirmedByHand { .. }
+            | Self::DeniedByHand { .. } => {}
         }
         event
     }
@@ -169,6 +180,7 @@ impl Event {
             Self::Expired => "expired",
             Self::Cancelled { .. } => "cancelled",
             Self::ConfirmedByHand { .. } => "confirmed_by_hand",
+            Self::DeniedByHand { .. } => "denied_by_hand",
             Self::Owed { .. } => "owed",
             Self::Ticked { .. } => "ticked",
             Self::Hinted { .. } => "hinted",

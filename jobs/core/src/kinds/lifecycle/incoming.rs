@@ -85,35 +85,6 @@ impl Operation {
         }
     }
 
-    /// A person says that it is paid, whatever we have seen.
-    pub(super) fn confirmed_by_hand(&self, author: &str, reason: &str) -> Applied {
-        let said = [("confirmed_by", author), ("confirmation_reason", reason)];
-        let said = said.map(|(name, text)| (name.to_owned(), text.to_owned()));
-        match &self.state {
-            State::Accepted { provider_ref, tx_hash, facts, received } => State::Settled {
-                provider_ref: provider_ref.clone(),
-                tx_hash: tx_hash.clone(),
-                moved: *received,
-                facts: facts.clone().into_iter().chain(said).collect(),
-            }
-            .into(),
-            State::Failed { .. } => State::Settled {
-                provider_ref: format!("by hand:{}", self.id),
-                tx_hash: None,
-                moved: None,
-                facts: said.into_iter().collect(),
-            }
-            .into(),
-            State::Requested
-            | State::Submitting { .. }
-            | State::Retrying { .. }
-            | State::InDoubt { .. }
-            | State::Quarantined { .. }
-            | State::Settled { .. }
-            | State::Returned { .. } => self.state.clone().into(),
-        }
-    }
-
     fn ended(&self, how: &str, received: Option<Money>) -> Applied {
         let paid =
             received.map_or_else(|| "nothing was paid".to_owned(), |money| format!("{money} was paid"));

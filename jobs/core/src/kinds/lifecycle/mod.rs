@@ -8,6 +8,7 @@
 mod afterwards;
 mod answers;
 mod apply;
+mod by_hand;
 mod event;
 mod incoming;
 mod standing;
