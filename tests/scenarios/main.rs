@@ -11,6 +11,7 @@ mod outages;
 mod providers;
 mod rebuild;
 mod reconciliation;
+mod rescue;
 mod schedules;
 mod stripe;
 mod traces;

@@ -7,7 +7,9 @@ use payfleet_core::kinds::order::Order;
 use payfleet_core::kinds::payout::{Destination, Origin, Payout};
 use payfleet_core::kinds::{NewOperation, Request};
 use payfleet_core::{AccountId, JobId, Money, OperationId, ProviderKey, TenantId};
-use payfleet_store::{AuditNews, Claim, ClaimRequest, Claimed, Finding, JobRef, NewIntent, Opened, Store};
+use payfleet_store::{
+    AuditNews, Claim, ClaimRequest, Claimed, Finding, JobRef, NewIntent, Opened, Overdue, OverduePlace, Store,
+};
 
 /// Where the payouts of tests go.
 pub const ADDRESS: &str = "TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm";
@@ -116,6 +118,11 @@ pub fn intent(claimed: &Claimed) -> NewIntent {
 pub async fn open(store: &Store, claimed: &mut Claimed, worker: &str) -> Opened {
     let intent = intent(claimed);
     store.open_intent(claimed, &intent, &job(worker)).await.expect("an answer")
+}
+
+/// What is overdue now, as the rescuer finds it at its first look.
+pub async fn overdue(store: &Store) -> Vec<Overdue> {
+    store.overdue(0, 100, &mut OverduePlace::default()).await.expect("an answer")
 }
 
 /// Everything the audit finds.

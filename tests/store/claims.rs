@@ -5,7 +5,9 @@ use payfleet_core::kinds::lifecycle::{Event, State};
 use payfleet_core::outcome::OutcomeClass;
 use payfleet_core::provider::{CallOutcome, Progress, Provider, Report};
 use payfleet_store::{Claim, ClaimRequest, Delivered, Next, StoreError};
-use payfleet_tests::store::{audit, claim, claim_again, intent, job, mint, open, payout, payout_of, store};
+use payfleet_tests::store::{
+    audit, claim, claim_again, intent, job, mint, open, overdue, payout, payout_of, store,
+};
 
 fn report(provider_ref: &str, progress: Progress) -> Report {
     Report::of(provider_ref, progress, "raw")
@@ -97,7 +99,7 @@ async fn a_parked_operation_stays_until_an_operator_or_news_moves_it() {
     store.set_next(&mut claimed, &job("w"), &parked).await.unwrap();
     let request = |redrive| ClaimRequest { id: new.id(), first: None, job: job("b"), redrive };
     assert!(matches!(store.claim(&request(false)).await.unwrap(), Claim::Parked { .. }));
-    assert_eq!(store.overdue(0, 10).await.unwrap().len(), 0, "the rescuer leaves it alone");
+    assert_eq!(overdue(&store).await.len(), 0, "the rescuer leaves it alone");
     assert!(matches!(store.claim(&request(true)).await.unwrap(), Claim::Claimed(_)));
     assert_eq!(store.operation(new.id()).await.unwrap().unwrap().parked, None);
 }

@@ -11,5 +11,6 @@ mod feed;
 mod ledger;
 mod notifications;
 mod reconciliation;
+mod rescue;
 mod shares;
 mod webhook_batches;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use payfleet_core::kinds::OperationKind;
 use payfleet_queue::{Enqueued, Queue};
-use payfleet_store::Store;
+use payfleet_store::{OverduePlace, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::jobs;
@@ -14,14 +14,14 @@ use crate::jobs;
 const EVERY: Duration = Duration::from_secs(2);
 /// How long an operation may be overdue before it is taken for forgotten.
 const GRACE_MS: u64 = 5_000;
-/// How many it rescues at a time.
-const BATCH: i64 = 500;
+/// How many it looks at a time.
+const BATCH: u32 = 500;
 
 /// Looks until `stop`.
 pub async fn run(store: Store, queue: Queue, stop: CancellationToken) {
-    let mut was_healthy = true;
+    let (mut was_healthy, mut place) = (true, OverduePlace::default());
     loop {
-        let result = rescue(&store, &queue).await;
+        let result = rescue(&store, &queue, &mut place).await;
         if let Err(reason) = &result
             && was_healthy
         {
@@ -35,14 +35,15 @@ pub async fn run(store: Store, queue: Queue, stop: CancellationToken) {
     }
 }
 
-/// One look. Returns how many jobs were made; those that were there already do not count.
+/// One look, at those that come next at `place`: those whose jobs wait (in a queue that is paused or
+/// behind) stay overdue. Returns how many jobs were made; those that were there already do not count.
 ///
 /// # Errors
 /// In words: Postgres or Redis is away.
-pub async fn rescue(store: &Store, queue: &Queue) -> Result<usize, String> {
-    let overdue = store.overdue(GRACE_MS, BATCH).await.map_err(|error| error.to_string())?;
+pub async fn rescue(store: &Store, queue: &Queue, place: &mut OverduePlace) -> Result<usize, String> {
+    let overdue = store.overdue(GRACE_MS, BATCH, place).await.map_err(|error| error.to_string())?;
     let mut rescued = 0;
-    // By queue: one that is full must not keep the others waiting.
+    // By kind: a queue that is full must not keep the others waiting.
     for kind in OperationKind::ALL {
         let of_kind = overdue.iter().filter(|one| one.operation.kind == kind);
         let made: Result<Vec<_>, _> = of_kind.map(jobs::rescue).collect();

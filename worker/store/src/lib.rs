@@ -63,7 +63,7 @@ pub use reconciliation::{
     KnownDeposit, OpenRun, Run, RunSummary, RunTotal, Step, StuckPage, StuckPlace, Unmoved,
 };
 pub use record::{Attempt, Next, Purpose};
-pub use rescue::Overdue;
+pub use rescue::{Overdue, OverduePlace};
 pub use transitions::FeedPage;
 pub use webhook_batch::{IncomingWebhook, Taken, WebhookContent};
 pub use webhook_log::{LoggedWebhook, WEBHOOK_OUTCOMES, WebhookFilter, WebhookWithBody};
