@@ -1,8 +1,8 @@
 //! Dead letters: where jobs that will not be tried again by themselves wait for a person.
 
 use payfleet_core::job::DeadJob;
-use payfleet_core::kinds::JobKind;
 use payfleet_core::kinds::lifecycle::Parked;
+use payfleet_core::kinds::{JobKind, OperationKind};
 use payfleet_core::{JobId, OperationId, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -56,18 +56,22 @@ impl Store {
         self.transaction("archive", dead, |connection, dead| Box::pin(archive(connection, dead))).await
     }
 
-    /// Whether a dead letter about this operation waits for a person. One of a notification does not
-    /// count: it stops nothing but the telling.
+    /// Whether a dead letter about this operation waits for a person: one of a job that was to advance
+    /// it. That of a look or a notification does not count, nor that of a request refused for its key:
+    /// to release them moves nothing.
     ///
     /// # Errors
     /// [`StoreError`], where Postgres is away or refuses.
     pub async fn has_dead_letter(&self, id: OperationId) -> Result<bool, StoreError> {
+        let advancing = OperationKind::ALL.map(|kind| kind.job_kind().as_str().to_owned());
         Ok(sqlx::query_scalar!(
             "/* dead_letter_exists */ SELECT EXISTS (
-                 SELECT 1 FROM dead_letters WHERE operation_id = $1 AND redriven_at IS NULL AND kind <> $2
+                 SELECT 1 FROM dead_letters
+                 WHERE operation_id = $1 AND redriven_at IS NULL AND kind = ANY($2) AND code <> $3
              ) AS \"exists!\"",
             id.as_uuid(),
-            JobKind::Notify.as_str(),
+            advancing.as_slice(),
+            IDEMPOTENCY_CONFLICT,
         )
         .fetch_one(&self.pool)
         .await?)
@@ -167,23 +171,34 @@ async fn archive(connection: &mut PgConnection, dead: &DeadJob) -> Result<(), St
 }
 
 /// `updated_at` is Postgres' time, the death Redis': a second between the two clocks is allowed for.
+/// Events that have come lately may move the operation yet; those that have waited for longer are what
+/// its jobs die of.
 async fn park_with_job(connection: &mut PgConnection, id: Uuid, dead: &DeadJob) -> Result<(), StoreError> {
     let died_at: OffsetDateTime = dead.died_at.into();
     sqlx::query!(
         "/* operation_park_with_job */ UPDATE operations
          SET parked = $2, parked_reason = $3, next_wake_at = NULL, version = version + 1
-         WHERE id = $1 AND kind = $4 AND parked IS NULL AND next_wake_at IS NOT NULL
+         WHERE id = $1 AND kind = ANY($4) AND parked IS NULL AND next_wake_at IS NOT NULL
            AND updated_at <= $5::timestamptz + interval '1 second'
-           AND NOT EXISTS (SELECT 1 FROM inbox WHERE operation_id = $1 AND applied_at IS NULL)",
+           AND NOT EXISTS (
+               SELECT 1 FROM inbox WHERE operation_id = $1 AND applied_at IS NULL
+                   AND received_at > $5::timestamptz - interval '1 minute'
+           )",
         id,
         Parked::JobDied.as_str(),
         format!("its job died: {}", clean(&dead.failure.message)),
-        dead.job.envelope.kind,
+        &advanced_by(&dead.job.envelope.kind),
         died_at,
     )
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// The kinds of the operations that jobs of a kind advance, by name; of a job that only looks, none.
+fn advanced_by(job_kind: &str) -> Vec<String> {
+    let kinds = OperationKind::ALL.into_iter().filter(|kind| kind.job_kind().as_str() == job_kind);
+    kinds.map(|kind| kind.as_str().to_owned()).collect()
 }
 
 struct DeadLetterRow {
