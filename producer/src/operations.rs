@@ -330,7 +330,7 @@ async fn show_dead(
 ) -> Result<Response, Problem> {
     let letter = asked(state.store().dead_letter(JobId::first_of(id))).await?;
     let letter = letter.filter(|letter| letter.tenant == caller.tenant.as_str()).ok_or_else(no_such)?;
-    let kind = kinds.iter().find(|kind| kind.as_str() == letter.kind).ok_or_else(no_such)?;
+    let kind = kinds.iter().find(|kind| kind.job_kind().as_str() == letter.kind).ok_or_else(no_such)?;
     Ok(Json(view::Answer::Queued(view::dead(id, *kind, &letter))).into_response())
 }
 

@@ -1,10 +1,13 @@
 //! What a `GET` shows once Postgres is there.
 
+use std::time::Duration;
+
 use payfleet::servers::{PostgresOptions, PostgresServer, RedisOptions};
-use payfleet_core::OperationId;
-use payfleet_core::kinds::JobKind;
-use payfleet_core::kinds::{Advance, NewOperation};
+use payfleet_core::job::{DeadJob, Failure, Job, Origin};
+use payfleet_core::kinds::{Advance, JobKind, NewOperation, OperationKind};
+use payfleet_core::{JobId, OperationId, TenantId, Timestamp};
 use payfleet_store::{Claim, ClaimRequest, Store, admin};
+use payfleet_worker::jobs::{self, Subject};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -92,6 +95,33 @@ async fn what_is_not_there_not_of_this_kind_or_not_the_callers_is_404() {
     let unknown: OperationId = "5a88b422-6dee-86f7-a3ca-fd294a9b7141".parse().unwrap();
     shown.intake.get(&format!("/v1/payouts/{unknown}")).await.assert_problem(404, "not-found");
     shown.intake.get("/v1/payouts/order-1").await.assert_problem(404, "not-found");
+    shown.intake.stop().await;
+}
+
+/// To answer 404 would invite the client to pay a second time, under a new key.
+#[tokio::test]
+async fn an_operation_of_any_kind_whose_first_job_died_is_there() {
+    let shown = Shown::start().await;
+    for kind in OperationKind::ALL {
+        let id = OperationId::derive(&TenantId::default(), kind.endpoint(), "1");
+        let subject = Subject { id, kind, tenant: TenantId::default() };
+        let job = jobs::advance(&subject, JobId::first_of(id), Duration::ZERO, Origin::Api).unwrap();
+        let failure = Failure {
+            class: "terminal".to_owned(),
+            code: "undecodable".to_owned(),
+            message: "the payload cannot be read".to_owned(),
+        };
+        let died_at = Timestamp::from_unix_ms(1_790_000_000_000);
+        let job = Job { envelope: job, attempt: 1, deliveries: 1, enqueued_at: died_at, history: Vec::new() };
+        shown.store.archive(&DeadJob { job, died_at, failure }).await.unwrap();
+        let answer = shown.intake.get(&format!("{}/{id}", kind.endpoint())).await;
+        assert_eq!(
+            (answer.status, &answer.body["job"]["place"]),
+            (200, &"dead".into()),
+            "{kind:?} {answer:?}"
+        );
+        assert_eq!(answer.body["kind"], kind.as_str(), "{answer:?}");
+    }
     shown.intake.stop().await;
 }
 
