@@ -101,6 +101,14 @@ impl ProviderError {
             && !matches!(self.code.as_str(), "unexpected_answer" | "not_json" | "too_large" | UNAUTHORIZED)
     }
 
+    /// Whether it is an answer, and to what was asked: not that the other side is broken or busy, or does
+    /// not let us in. The same about something else may be answered well.
+    #[must_use]
+    pub fn is_about_the_question(&self) -> bool {
+        let is_busy = matches!(self.class, OutcomeClass::RateLimited { .. });
+        self.http_status.is_some_and(|status| status < 500) && !is_busy && self.code != UNAUTHORIZED
+    }
+
     /// The provider's id of the request, if it gave one.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {

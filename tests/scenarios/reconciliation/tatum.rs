@@ -145,3 +145,30 @@ async fn a_window_that_tatum_keeps_no_more_fails_with_its_reason() {
     assert_eq!(report["differences"], 0);
     world.finish().await;
 }
+
+/// Whatever is asked of it, the answer is of nothing.
+#[tokio::test]
+async fn a_deposit_that_cannot_be_read_holds_up_no_other_and_is_shown_once() {
+    let world = World::start().await;
+    let (unreadable, to_unreadable) = placed(&world, "o-1", "1").await;
+    let (readable, to_readable) = placed(&world, "o-2", "2").await;
+    let transaction = pay(&world, &to_unreadable, "1").await;
+    let look_up = format!("/v4/data/blockchains/transaction?chain=tron-mainnet&hash={transaction}");
+    world.providers.plan(&world.providers.tatum, &look_up, u32::MAX, json!({"body": {}})).await;
+    mine(&world, 5).await;
+    until_seen(&world).await;
+    let fired = async |world: &World| world.providers.fired(&world.providers.tatum).await;
+    world.until("it is looked at, before the other one", async |world| fired(world).await > 0).await;
+    pay(&world, &to_readable, "2").await;
+    mine(&world, 5).await;
+    until(&world, readable, "settled").await;
+    let before = fired(&world).await;
+    world.until("it is looked at again", async |world| fired(world).await > before).await;
+
+    world.age_deposits(25).await;
+    assert_eq!(found(&reconcile(&world, Provider::Tatum).await), [("stuck", None)]);
+    assert_eq!(found(&reconcile(&world, Provider::Tatum).await), []);
+    cancel(&world, unreadable).await;
+    assert!(world.store.dead_letters(10, true).await.unwrap().is_empty());
+    world.finish().await;
+}

@@ -116,7 +116,8 @@ impl Store {
     }
 
     /// Up to `limit` deposits of a chain that are not final and may be: those in block `deepest` or below,
-    /// then those in none; of each, those that were not looked at for longest first.
+    /// then those in none; of each, those that were not looked at for longest first. A row that this
+    /// version cannot read is left to another and said.
     ///
     /// # Errors
     /// [`StoreError`], where Postgres is away or refuses.
@@ -137,24 +138,28 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                let operation = OperationId::from_uuid(row.operation_id);
-                Ok(WaitingDeposit {
-                    seen: SeenDeposit {
-                        network,
-                        transaction: row.transaction,
-                        place: row.place,
-                        address_key: row.address_key,
-                        money: money(&operation, row.amount, &row.asset)?,
-                        is_coin: row.is_coin,
-                        block: row.block.and_then(|block| u64::try_from(block).ok()),
-                    },
-                    operation,
-                    known_ms: row.known_ms,
-                })
-            })
-            .collect()
+        let mut due = Vec::with_capacity(rows.len());
+        for row in rows {
+            let operation = OperationId::from_uuid(row.operation_id);
+            let money = match money(&operation, row.amount, &row.asset) {
+                Ok(money) => money,
+                Err(error) => {
+                    tracing::error!(operation.id = %operation, "A deposit is left to another version: {error}");
+                    continue;
+                }
+            };
+            let seen = SeenDeposit {
+                network,
+                transaction: row.transaction,
+                place: row.place,
+                address_key: row.address_key,
+                money,
+                is_coin: row.is_coin,
+                block: row.block.and_then(|block| u64::try_from(block).ok()),
+            };
+            due.push(WaitingDeposit { seen, operation, known_ms: row.known_ms });
+        }
+        Ok(due)
     }
 
     /// Writes down what the chain says of a deposit.

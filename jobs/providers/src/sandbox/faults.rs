@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -81,7 +82,7 @@ pub(crate) struct Canned {
 /// A fault for calls to come.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Plan {
-    /// The path of the calls; with a final `*`, how it begins.
+    /// The path of the calls; with a final `*`, how it begins; with a `?`, their query too.
     path: String,
     /// For how many calls.
     #[serde(default = "once")]
@@ -97,7 +98,9 @@ fn once() -> u32 {
 }
 
 impl Plan {
-    fn is_for(&self, path: &str) -> bool {
+    fn is_for(&self, called: &Uri) -> bool {
+        let whole = self.path.contains('?').then(|| called.path_and_query()).flatten();
+        let path = whole.map_or(called.path(), PathAndQuery::as_str);
         let named = match self.path.strip_suffix('*') {
             Some(start) => path.starts_with(start),
             None => path == self.path,
@@ -141,12 +144,12 @@ impl Faults {
         self.releases.send_modify(|releases| *releases = releases.wrapping_add(1));
     }
 
-    fn take(&self, path: &str) -> Option<Fault> {
+    fn take(&self, called: &Uri) -> Option<Fault> {
         let mut calls = locked(&self.calls);
-        let count = calls.entry(path.to_owned()).or_default();
+        let count = calls.entry(called.path().to_owned()).or_default();
         *count = count.saturating_add(1);
         let mut plans = locked(&self.plans);
-        let plan = plans.iter_mut().find(|plan| plan.is_for(path))?;
+        let plan = plans.iter_mut().find(|plan| plan.is_for(called))?;
         plan.fired = plan.fired.saturating_add(1);
         Some(plan.fault.clone())
     }
@@ -174,7 +177,7 @@ pub(super) async fn play(
     next: Next,
 ) -> Response {
     let path = request.uri().path().to_owned();
-    let fault = faults.take(&path);
+    let fault = faults.take(request.uri());
     request.extensions_mut().insert(fault.clone());
     request.extensions_mut().insert(Arc::clone(&faults));
     let (answer, answered) = oneshot::channel();

@@ -1,11 +1,17 @@
 //! A look at a chain: its height is asked for once for all that waits on it, and every deposit that is
 //! deep enough by it is looked up once more before it counts, because its block may be gone. So a chain
 //! is asked as often as it is looked at, and once more for each deposit that comes to its end.
+//!
+//! A look that cannot be made is over: the next tick makes another. What the chain says of one deposit
+//! and nobody can read holds up no other; reconciliation shows a person what has waited for too long.
 
 use payfleet_core::address::Network;
 use payfleet_core::job::Job;
+use payfleet_core::kinds::confirm::interval_ms;
 use payfleet_core::kinds::lifecycle::Event;
 use payfleet_core::provider::Provider;
+use payfleet_core::{Classify, OutcomeClass};
+use payfleet_providers::ProviderError;
 use payfleet_providers::tatum::{Chain, Client, confirmations};
 use payfleet_queue::Outcome;
 use payfleet_store::{Delivered, SeenDeposit, Standing, WaitingDeposit};
@@ -20,7 +26,20 @@ const MOST_LOOKUPS: i64 = 50;
 const GIVEN_UP_MS: i64 = 24 * 3_600_000;
 
 impl Handlers {
-    pub(super) async fn look_at_chain(&self, job: &Job, network: Network) -> Result<Outcome, HandlerError> {
+    pub(super) async fn chain(&self, job: &Job, network: Network) -> Result<Outcome, HandlerError> {
+        match self.look_at_chain(job, network).await {
+            Err(HandlerError::Provider(error)) if !comes_back_before_the_next(&error, network) => {
+                tracing::warn!(
+                    %network, error.class = error.class().as_str(), error.code = error.code(),
+                    "The chain could not be looked at, and will be at the next tick: {error}"
+                );
+                Ok(Outcome::Done { then: Vec::new() })
+            }
+            looked => looked,
+        }
+    }
+
+    async fn look_at_chain(&self, job: &Job, network: Network) -> Result<Outcome, HandlerError> {
         let (Some(tatum), Some(chain)) = (self.clients.tatum(), Chain::of(network)) else {
             return Ok(Outcome::Defer {
                 delay: std::time::Duration::from_secs(10),
@@ -32,20 +51,44 @@ impl Handlers {
         let deepest = height.saturating_add(1).saturating_sub(need);
         let due = self.store.due_deposits(network, deepest, MOST_LOOKUPS).await?;
         // Many may come to their depth with one block. Those in no block wait for the next look.
-        let are_more = i64::try_from(due.len()).is_ok_and(|count| count == MOST_LOOKUPS)
+        let mut are_more = i64::try_from(due.len()).is_ok_and(|count| count == MOST_LOOKUPS)
             && due.iter().all(|deposit| deposit.seen.block.is_some());
         let mut then = Vec::new();
         for deposit in &due {
-            let standing = self.standing(tatum, chain, deposit, (height, need)).await?;
-            if standing == Standing::Final {
-                then.extend(self.hand_over_deposit(deposit).await?);
+            match self.standing(tatum, chain, deposit, (height, need)).await {
+                Ok(standing) => {
+                    if standing == Standing::Final {
+                        then.extend(self.hand_over_deposit(deposit).await?);
+                    }
+                    self.store.mark_deposit(&deposit.seen, standing).await?;
+                }
+                Err(HandlerError::Provider(error)) if !is_put_off(&error) => {
+                    self.pass_over(deposit, error).await?;
+                    // They would come again at once, and for ever.
+                    are_more = false;
+                }
+                Err(error) => return Err(error),
             }
-            self.store.mark_deposit(&deposit.seen, standing).await?;
         }
         if are_more {
             then.push(jobs::look_on(network, job.envelope.id)?);
         }
         Ok(Outcome::Done { then })
+    }
+
+    /// Marks a deposit as looked at: what cannot be read would come first in every look. What is broken
+    /// for one is so for the others too, and ends the look.
+    async fn pass_over(&self, deposit: &WaitingDeposit, error: ProviderError) -> Result<(), HandlerError> {
+        let SeenDeposit { network, transaction, block, .. } = &deposit.seen;
+        self.store.mark_deposit(&deposit.seen, Standing::In(*block)).await?;
+        if !error.is_about_the_question() {
+            return Err(error.into());
+        }
+        tracing::warn!(
+            %network, deposit.transaction = transaction, operation.id = %deposit.operation, error.code = error.code(),
+            "What the chain says of a deposit cannot be read: {error}"
+        );
+        Ok(())
     }
 
     async fn standing(
@@ -102,4 +145,15 @@ impl Handlers {
         tracing::warn!(network = %seen.network, "A deposit needs a person: {detail}");
         Ok(self.store.note_webhook(Provider::Tatum, kind, Some(&seen.transaction), &detail).await?)
     }
+}
+
+/// Nothing was asked, or it was not looked at.
+fn is_put_off(error: &ProviderError) -> bool {
+    matches!(error.class(), OutcomeClass::RateLimited { .. })
+}
+
+/// Whether it is worth while to put the look off: else looks would pile up while the provider is away.
+fn comes_back_before_the_next(error: &ProviderError, network: Network) -> bool {
+    let OutcomeClass::RateLimited { retry_after_ms } = error.class() else { return false };
+    retry_after_ms.is_none_or(|ms| ms < interval_ms(Some(network)))
 }

@@ -112,7 +112,7 @@ impl Handlers {
             },
             JobKind::Confirm => match payload(job) {
                 Ok(Look::Operation(confirm)) => ended(job, self.confirm(job, confirm).await),
-                Ok(Look::Chain { network }) => ended(job, self.look_at_chain(job, network).await),
+                Ok(Look::Chain { network }) => ended(job, self.chain(job, network).await),
                 Err(outcome) => outcome,
             },
             JobKind::Reconcile => match payload(job) {
