@@ -223,3 +223,32 @@ async fn many_deposits_that_become_final_with_one_block_are_all_counted() {
     world.abandon_webhooks();
     world.finish().await;
 }
+
+/// A pool forgets a transaction that pays too little for its place; whoever sent it sends it again.
+#[tokio::test]
+async fn a_deposit_that_was_given_up_and_comes_after_all_is_counted_once() {
+    let world = World::start().await;
+    let (id, address) = placed(&world, "o-1", "10").await;
+    let transaction = pay(&world, &address, "10").await;
+    mine(&world, 1).await;
+    world
+        .until("the deposit is seen", async |world| !world.store.networks_waiting().await.unwrap().is_empty())
+        .await;
+    world.age_deposits(25).await;
+    let not_there =
+        json!({"answer": {"status": 404, "headers": {"content-type": "application/json"}, "body": "{}"}});
+    world.providers.plan(&world.providers.tatum, "/v4/data/blockchains/transaction", 1, not_there).await;
+    mine(&world, 5).await;
+    world
+        .until("it is given up", async |world| world.store.networks_waiting().await.unwrap().is_empty())
+        .await;
+    assert_eq!(shown(&world, id).await["state"], "accepted");
+    let again = json!({
+        "address": address, "amount": "10", "asset": "TRON", "blockNumber": 1001, "txId": transaction,
+        "type": "native", "chain": "tron-mainnet", "subscriptionType": "ADDRESS_EVENT",
+    });
+    world.providers.emit(&world.providers.tatum, again).await;
+    until_state(&world, id, "settled").await;
+    assert_eq!(shown(&world, id).await["result"]["received"], "10");
+    world.finish().await;
+}

@@ -5,6 +5,7 @@ mod audit;
 mod claims;
 mod damages;
 mod dead_letters;
+mod deposits;
 mod distributions;
 mod fates;
 mod feed;

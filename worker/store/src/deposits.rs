@@ -93,7 +93,8 @@ impl Store {
         Ok(id.map(OperationId::from_uuid))
     }
 
-    /// Writes down a transfer to an order's address. What is final stays final.
+    /// Writes down a transfer to an order's address. What is final stays final; what was gone waits for
+    /// its chain anew.
     ///
     /// # Errors
     /// [`StoreError`]; writing it down again is always right.
@@ -203,7 +204,8 @@ impl Store {
     }
 }
 
-/// Writes down transfers to addresses of orders, each once. What is final stays final.
+/// Writes down transfers to addresses of orders, each once. What is final stays final. What was gone is
+/// waited for as if it had not been seen before: a pool may forget a transaction that is sent again later.
 pub(crate) async fn see_deposits(
     connection: &mut PgConnection,
     seen: &[(OperationId, &SeenDeposit)],
@@ -223,7 +225,9 @@ pub(crate) async fn see_deposits(
          SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::numeric[], $7::text[],
              $8::bool[], $9::bigint[])
          ON CONFLICT (network, transaction, place, address_key) DO UPDATE
-             SET block = excluded.block WHERE deposits.status = 'seen'",
+             SET block = excluded.block, status = 'seen',
+                 seen_at = CASE WHEN deposits.status = 'gone' THEN now() ELSE deposits.seen_at END
+             WHERE deposits.status <> 'final'",
         &text(|one| one.network.as_str().to_owned()),
         &text(|one| clean(&one.transaction)),
         &text(|one| clean(&one.place)),

@@ -1,0 +1,59 @@
+//! Deposits, until their chain has made them final.
+
+use payfleet_core::address::Network;
+use payfleet_core::{Money, OperationId};
+use payfleet_store::{SeenDeposit, Standing, Store};
+use payfleet_tests::servers;
+use payfleet_tests::store::{claim, order};
+use sqlx::{Connection, PgConnection};
+
+fn deposit(block: Option<u64>) -> SeenDeposit {
+    SeenDeposit {
+        network: Network::Tron,
+        transaction: "t1".to_owned(),
+        place: String::new(),
+        address_key: "address".to_owned(),
+        money: Money::parse_positive("10", "TRX".parse().unwrap()).unwrap(),
+        is_coin: true,
+        block,
+    }
+}
+
+async fn placed(store: &Store) -> OperationId {
+    claim(store, &order("k"), "w").await;
+    order("k").id()
+}
+
+#[tokio::test]
+async fn a_deposit_that_was_gone_and_is_seen_again_is_waited_for_as_if_it_were_new() {
+    let url = servers::database().await;
+    let store = Store::connect_lazy(&url, 2).unwrap();
+    let id = placed(&store).await;
+    store.see_deposit(id, &deposit(None)).await.unwrap();
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let older = "UPDATE deposits SET seen_at = seen_at - interval '25 hours'";
+    sqlx::query(older).execute(&mut connection).await.unwrap();
+    store.see_deposit(id, &deposit(Some(6))).await.unwrap();
+    let known_ms = |due: Vec<payfleet_store::WaitingDeposit>| due.iter().map(|one| one.known_ms).max();
+    let waits = known_ms(store.due_deposits(Network::Tron, 6, 10).await.unwrap());
+    assert!(waits.unwrap() > 24 * 3_600_000, "the same deposit, told again, is no newer: {waits:?}");
+
+    store.mark_deposit(&deposit(None), Standing::Gone).await.unwrap();
+    assert_eq!(store.networks_waiting().await.unwrap(), []);
+    store.see_deposit(id, &deposit(Some(7))).await.unwrap();
+    let due = store.due_deposits(Network::Tron, 7, 10).await.unwrap();
+    assert_eq!(due.iter().map(|one| one.seen.block).collect::<Vec<_>>(), [Some(7)]);
+    assert!(known_ms(due).unwrap() < 3_600_000, "else it would be gone at once");
+    assert!(store.has_waiting_deposits(id).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_deposit_that_was_final_stays_final_however_often_it_is_told() {
+    let store = payfleet_tests::store::store().await;
+    let id = placed(&store).await;
+    store.see_deposit(id, &deposit(Some(6))).await.unwrap();
+    store.mark_deposit(&deposit(Some(6)), Standing::Final).await.unwrap();
+    store.see_deposit(id, &deposit(Some(7))).await.unwrap();
+    assert_eq!(store.networks_waiting().await.unwrap(), []);
+    assert!(!store.has_waiting_deposits(id).await.unwrap());
+}
