@@ -1,7 +1,11 @@
 //! Dead letters: from the last attempt to Postgres, and out of it again.
 
-use payfleet_tests::world::World;
+use std::time::Duration;
+
+use payfleet_tests::world::{Setup, World};
 use serde_json::json;
+
+use crate::orders::{mine, pay, placed};
 
 #[tokio::test]
 async fn a_job_that_cannot_be_read_is_dead_with_its_history_and_archived() {
@@ -49,5 +53,38 @@ async fn a_parked_payout_that_an_operator_releases_goes_on_under_the_same_key() 
     world.assert_state(id, "settled").await;
     assert!(world.store.dead_letters(10, false).await.unwrap().is_empty());
     assert_eq!(world.providers.effects(&world.providers.heleket).await.len(), 1);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn polls_that_are_refused_our_credentials_go_on_and_leave_no_dead_letters() {
+    let hour = Duration::from_secs(3_600);
+    let world = World::with(Setup { heleket_settles_after: hour, ..Setup::default() }).await;
+    let heleket = &world.providers.heleket;
+    let refusal = json!({"body": {"state": 1, "message": "Invalid Sign."}});
+    world.providers.plan(heleket, "/v1/payout/info", 3, refusal).await;
+    let id = world.api.payout("order-1", "15.5").await.accepted();
+    let refused = async |world: &World| world.providers.fired(&world.providers.heleket).await == 3;
+    world.until("it was refused, and asked again", refused).await;
+    world.providers.stripe_clock.pass(hour);
+    world.run_until_idle().await;
+    world.assert_state(id, "settled").await;
+    assert!(world.store.dead_letters(10, true).await.unwrap().is_empty());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn looks_at_a_chain_that_are_refused_our_credentials_leave_no_dead_letters() {
+    let world = World::start().await;
+    let refusal =
+        json!({"answer": {"status": 401, "headers": {"content-type": "application/json"}, "body": "{}"}});
+    world.providers.plan(&world.providers.tatum, "/v4/data/blockchains/block/current", 3, refusal).await;
+    let (id, address) = placed(&world, "o-1", "10").await;
+    pay(&world, &address, "10").await;
+    mine(&world, 5).await;
+    world.run_until_idle().await;
+    assert_eq!(world.providers.fired(&world.providers.tatum).await, 3);
+    world.assert_state(id, "settled").await;
+    assert!(world.store.dead_letters(10, true).await.unwrap().is_empty());
     world.finish().await;
 }

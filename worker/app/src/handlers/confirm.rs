@@ -6,7 +6,7 @@ use std::time::Duration;
 use payfleet_core::job::Job;
 use payfleet_core::kinds::confirm::{Confirm, interval_ms};
 use payfleet_core::kinds::lifecycle::{Event, State};
-use payfleet_core::provider::{Progress, Report};
+use payfleet_core::provider::{Progress, Report, UNAUTHORIZED};
 use payfleet_core::{Classify, OutcomeClass};
 use payfleet_providers::ProviderError;
 use payfleet_queue::Outcome;
@@ -50,7 +50,8 @@ impl Handlers {
         let report =
             match client.poll(&view.effect(), provider_ref, tx_hash.as_deref()).instrument(span).await {
                 Ok(report) => report,
-                Err(error) if error.class() != OutcomeClass::Terminal => {
+                // What refuses our credentials says nothing about the operation, and refuses them to all.
+                Err(error) if error.class() != OutcomeClass::Terminal || error.code() == UNAUTHORIZED => {
                     return Ok(later(job, every, &error));
                 }
                 Err(error) => return Err(error.into()),
