@@ -1,6 +1,7 @@
 //! Webhooks: stored once, hints only, matched early or late.
 
 use payfleet_core::Timestamp;
+use payfleet_core::job::NewJob;
 use payfleet_core::provider::Provider;
 use payfleet_store::UnhandledWebhook;
 use payfleet_tests::world::{Setup, World};
@@ -90,5 +91,34 @@ async fn one_webhook_that_cannot_be_stored_holds_up_none_of_its_neighbours() {
         })
         .await;
     world.abandon_webhooks();
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_webhook_whose_operation_never_comes_is_put_in_front_of_a_person_after_its_last_attempt() {
+    let world = World::start().await;
+    let stored = UnhandledWebhook {
+        provider: Provider::Heleket,
+        event_key: "of-nobody".to_owned(),
+        received_at: Timestamp::from_unix_ms(1_790_000_000_000),
+        body: br#"{"type":"payout","uuid":"never-made","order_id":"0123456789abcdef0123456789abcdef","amount":"15.5",
+            "currency":"USDT","network":"TRON","status":"paid","is_final":true}"#
+            .to_vec(),
+        event_type: "payout".to_owned(),
+    };
+    let first = jobs::webhook(&stored).unwrap();
+    assert!(first.max_attempts > 1, "the answer of our own call may be slower");
+    world.queue.enqueue(&[NewJob { max_attempts: 1, ..first }]).await.unwrap();
+    world.run_until_idle().await;
+    let counts = world.store.webhook_counts().await.unwrap();
+    assert_eq!(
+        counts.iter().map(|one| (one.status.as_str(), one.count)).collect::<Vec<_>>(),
+        [("failed", 1)]
+    );
+    let told = "SELECT count(*) FROM discrepancies
+                WHERE kind = $1 AND source = 'webhook' AND provider = 'heleket' AND provider_ref = 'never-made'";
+    assert_eq!(world.count(told, "unknown_operation").await, 1);
+    assert_eq!(world.store.open_discrepancies().await.unwrap(), 1);
+    assert!(world.store.dead_letters(10, true).await.unwrap().is_empty());
     world.finish().await;
 }
