@@ -33,7 +33,7 @@ async fn a_refused_mint_gives_its_share_back() {
     let store = store().await;
     let mut claimed = claim(&store, &mint("a", "bus-1", "60"), "w").await;
     assert_eq!(open(&store, &mut claimed, "w").await, Opened::Open);
-    assert_eq!(mint_of(&store, "b", "60").await, Opened::NothingLeft);
+    assert_eq!(mint_of(&store, "b", "60").await, Opened::TooLittleLeft { left: 40.into() });
 
     let outcome = CallOutcome::Failed {
         class: OutcomeClass::Terminal,

@@ -22,7 +22,7 @@ async fn twenty_refunds_at_once_never_pass_what_was_captured() {
             settled += 1;
         } else {
             assert_eq!(view["state"], "failed", "{view}");
-            assert!(view["reason"].as_str().unwrap().contains("what is left"), "{view}");
+            assert!(view["reason"].as_str().unwrap().contains("is left of"), "{view}");
         }
     }
     assert_eq!(settled, 6);

@@ -8,6 +8,7 @@ use payfleet_core::kinds::lifecycle::{Event, Operation};
 use payfleet_core::kinds::{NewOperation, Reservation};
 use payfleet_core::provider::Action;
 use payfleet_core::{OperationId, ProviderKey};
+use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
 use crate::claim::made;
@@ -44,7 +45,10 @@ pub enum Opened {
     /// Committed: the call may be made.
     Open,
     /// There is not enough left to set aside. Nothing was changed.
-    NothingLeft,
+    TooLittleLeft {
+        /// How much is, in the pool's unit.
+        left: Decimal,
+    },
 }
 
 struct Opening<'a> {
@@ -176,8 +180,8 @@ async fn open(connection: &mut PgConnection, opening: &Opening<'_>) -> Result<Op
     if let Some(reservation) = &intent.reservation {
         // Every writer locks the row first. Without a pool the write of the row is all the lock it needs.
         lock_version(connection, claimed.operation.id, claimed.version).await?;
-        if !reserve(connection, opening, reservation).await? {
-            return Ok(Opened::NothingLeft);
+        if let Some(left) = reserve(connection, opening, reservation).await? {
+            return Ok(Opened::TooLittleLeft { left });
         }
     }
     let event = Event::IntentOpened { intent: intent.number };
@@ -236,7 +240,7 @@ async fn reserve(
     connection: &mut PgConnection,
     opening: &Opening<'_>,
     reservation: &Reservation,
-) -> Result<bool, StoreError> {
+) -> Result<Option<Decimal>, StoreError> {
     let operation = &opening.claimed.operation;
     let (tenant, provider, account) =
         (operation.tenant.as_str(), operation.request.provider().as_str(), operation.account.as_str());
@@ -260,7 +264,7 @@ async fn reserve(
     .fetch_optional(&mut *connection)
     .await?;
     if held.is_some() {
-        return Ok(true);
+        return Ok(None);
     }
     let taken = sqlx::query!(
         "/* pool_take */ UPDATE pools SET reserved = reserved + $5
@@ -275,7 +279,17 @@ async fn reserve(
     .await?
     .rows_affected();
     if taken == 0 {
-        return Ok(false);
+        let left = sqlx::query_scalar!(
+            "/* pool_left */ SELECT whole - reserved AS \"left!\" FROM pools
+             WHERE tenant = $1 AND provider = $2 AND account = $3 AND pool = $4",
+            tenant,
+            provider,
+            account,
+            pool,
+        )
+        .fetch_one(&mut *connection)
+        .await?;
+        return Ok(Some(left));
     }
     sqlx::query!(
         "/* reservation_insert */ INSERT INTO reservations
@@ -290,5 +304,5 @@ async fn reserve(
     )
     .execute(connection)
     .await?;
-    Ok(true)
+    Ok(None)
 }

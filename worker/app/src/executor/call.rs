@@ -51,8 +51,8 @@ impl Executor {
         let intent = new_intent(&running.claimed.operation, client, effect, number);
         match self.store.open_intent(&mut running.claimed, &intent, &running.job).await? {
             Opened::Open => {}
-            Opened::NothingLeft => {
-                let reason = nothing_left(&intent);
+            Opened::TooLittleLeft { left } => {
+                let reason = too_little_left(&intent, &left.normalize().to_string());
                 self.record(running, &Event::Refused { reason }).await?;
                 return Ok(Step::Again);
             }
@@ -216,9 +216,9 @@ pub(super) fn new_intent(operation: &Operation, client: &Client, effect: &Effect
     }
 }
 
-fn nothing_left(intent: &NewIntent) -> String {
+fn too_little_left(intent: &NewIntent, left: &str) -> String {
     let whole = intent.reservation.as_ref().map_or_else(String::new, |one| format!(" of {}", one.whole));
-    format!("it would pass what is left{whole}; ask for less")
+    format!("only {left} is left{whole}; ask for no more")
 }
 
 /// Whether a call that had no effect is the last for now, and why.
