@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use payfleet_core::job::Origin;
+use payfleet_core::job::{Origin, QueueName};
 use payfleet_core::kinds::OperationKind;
 use payfleet_core::{JobId, TenantId};
 use payfleet_store::WebhookFilter;
 use payfleet_tests::trap::{Aim, Step, Trap};
-use payfleet_tests::world::WorkerProcess;
+use payfleet_tests::world::{WorkerProcess, World};
 use payfleet_worker::jobs::{self, Subject};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::rows::Row;
 use crate::stage::{Asked, Stage};
@@ -90,6 +90,25 @@ impl Point {
     }
 }
 
+/// What the provider has to say in the end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Answer {
+    Yes,
+    SlowDown,
+}
+
+impl Answer {
+    /// The fault that holds it back.
+    fn held_back(self) -> Value {
+        match self {
+            Self::Yes => json!("hold_after_effect"),
+            Self::SlowDown => {
+                json!({"hold_then_answer": {"status": 429, "headers": {"retry-after": "1"}, "body": "{}"}})
+            }
+        }
+    }
+}
+
 /// One cell.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cell {
@@ -103,8 +122,10 @@ pub(crate) enum Cell {
     Repetition(Point),
     /// The client takes its wish back while the call cannot be taken back any more.
     Cancellation(Point),
-    /// Two workers are handed the operation again and again while its call is under way.
-    TwoWorkers,
+    /// The same where the call is sent, and the answer to it is that it was not carried out.
+    RefusedRedelivery,
+    /// Two workers are handed the operation again and again while its call is under way, by other jobs.
+    TwoWorkers(Answer),
     /// Webhooks come before the answer of the call.
     EarlyWebhooks,
     /// Webhooks come when all is over: twice each, the last first.
@@ -117,7 +138,14 @@ impl Cell {
     pub(crate) fn all() -> Vec<Self> {
         let at = |cell: fn(Point) -> Self| Point::ALL.into_iter().map(cell);
         let points = at(Self::Crash).chain(at(Self::Redelivery)).chain(at(Self::Repetition));
-        let others = [Self::TwoWorkers, Self::EarlyWebhooks, Self::LateWebhooks, Self::ContradictoryWebhook];
+        let others = [
+            Self::RefusedRedelivery,
+            Self::TwoWorkers(Answer::Yes),
+            Self::TwoWorkers(Answer::SlowDown),
+            Self::EarlyWebhooks,
+            Self::LateWebhooks,
+            Self::ContradictoryWebhook,
+        ];
         points.chain(at(Self::Cancellation)).chain(others).collect()
     }
 
@@ -127,7 +155,9 @@ impl Cell {
             Self::Redelivery(point) => format!("redelivery::{}", point.name()),
             Self::Repetition(point) => format!("repetition::{}", point.name()),
             Self::Cancellation(point) => format!("cancellation::{}", point.name()),
-            Self::TwoWorkers => "two_workers".to_owned(),
+            Self::RefusedRedelivery => "redelivery::k6_call_sent_and_refused".to_owned(),
+            Self::TwoWorkers(Answer::Yes) => "two_workers".to_owned(),
+            Self::TwoWorkers(Answer::SlowDown) => "two_workers::call_refused".to_owned(),
             Self::EarlyWebhooks => "webhooks::early".to_owned(),
             Self::LateWebhooks => "webhooks::late_twice_and_backwards".to_owned(),
             Self::ContradictoryWebhook => "webhooks::contradictory".to_owned(),
@@ -145,7 +175,8 @@ impl Cell {
             Self::Crash(_)
             | Self::Redelivery(_)
             | Self::Repetition(_)
-            | Self::TwoWorkers
+            | Self::RefusedRedelivery
+            | Self::TwoWorkers(_)
             | Self::EarlyWebhooks
             | Self::LateWebhooks => true,
         }
@@ -158,7 +189,8 @@ impl Cell {
             Self::Redelivery(point) => redelivery(stage, &asked, point).await,
             Self::Repetition(point) => repetition(stage, &asked, point).await,
             Self::Cancellation(point) => cancellation(stage, &asked, point).await,
-            Self::TwoWorkers => two_workers(stage, &asked).await,
+            Self::RefusedRedelivery => refused_redelivery(stage, &asked).await,
+            Self::TwoWorkers(answer) => two_workers(stage, &asked, answer).await,
             Self::EarlyWebhooks => early_webhooks(stage, &asked).await,
             Self::LateWebhooks => late_webhooks(stage, &asked).await,
             Self::ContradictoryWebhook => contradictory_webhook(stage, &asked).await,
@@ -186,31 +218,36 @@ impl Caught {
 /// Asks, and waits until the only worker is at `point` with it.
 async fn catch(stage: &Stage, asked: &Asked, point: Point) -> Caught {
     let world = &stage.world;
-    // It may stand still for long on a busy machine; an answer that is there is to be heard then.
-    let patient = [("TROVOTECH_TIMEOUT_MS", "40000".to_owned())];
     let (worker, trap) = match point.step(stage.row) {
         Ok(step) => {
             let is_of_the_call = matches!(point, Point::Answered | Point::Recorded);
             let operation = if is_of_the_call { asked.caller } else { asked.operation };
             let aim = Aim { operation: Some(operation), job: asked.job, step };
-            let (worker, trap) = world.trapped_worker("victim", aim, &patient).await;
-            (worker, Some(trap))
+            let (worker, trap) = world.trapped_worker("victim", aim, &patient()).await;
+            (worker, trap)
         }
-        Err(fault) => {
-            world.providers.plan(stage.sandbox(), &asked.call, 1, json!(fault)).await;
-            (world.worker_process_with("victim", &patient).await, None)
-        }
+        Err(fault) => return held(stage, asked, json!(fault)).await,
     };
     assert_eq!(world.api.post(asked.path, &asked.key, &asked.body).await.accepted(), asked.operation);
-    let arriving = async {
-        match &trap {
-            Some(trap) => trap.sprung().await,
-            None => world.providers.held(stage.sandbox(), 1).await,
-        }
-    };
-    let arrived = tokio::time::timeout(PATIENCE, arriving).await;
+    let arrived = tokio::time::timeout(PATIENCE, trap.sprung()).await;
     assert!(arrived.is_ok(), "the worker never came to {}: {}", point.name(), worker.last_words());
-    Caught { worker, trap }
+    Caught { worker, trap: Some(trap) }
+}
+
+/// Asks, and waits until the provider holds the call of the only worker.
+async fn held(stage: &Stage, asked: &Asked, fault: Value) -> Caught {
+    let world = &stage.world;
+    world.providers.plan(stage.sandbox(), &asked.call, 1, fault).await;
+    let worker = world.worker_process_with("victim", &patient()).await;
+    assert_eq!(world.api.post(asked.path, &asked.key, &asked.body).await.accepted(), asked.operation);
+    let arrived = tokio::time::timeout(PATIENCE, world.providers.held(stage.sandbox(), 1)).await;
+    assert!(arrived.is_ok(), "the worker never called: {}", worker.last_words());
+    Caught { worker, trap: None }
+}
+
+/// It may stand still for long on a busy machine; an answer that is there is to be heard then.
+fn patient() -> [(&'static str, String); 1] {
+    [("TROVOTECH_TIMEOUT_MS", "40000".to_owned())]
 }
 
 async fn crash(stage: &mut Stage, asked: &Asked, point: Point) {
@@ -231,6 +268,18 @@ async fn redelivery(stage: &mut Stage, asked: &Asked, point: Point) {
     if point == Point::Settled {
         again(stage, asked, 0).await;
     }
+    overtake(stage, asked, caught).await;
+}
+
+async fn refused_redelivery(stage: &mut Stage, asked: &Asked) {
+    let caught = held(stage, asked, Answer::SlowDown.held_back()).await;
+    caught.worker.signal(payfleet::servers::Signal::STOP);
+    stage.world.add_worker();
+    overtake(stage, asked, caught).await;
+}
+
+/// Lets a worker that stands still go on once another one has gone on without it.
+async fn overtake(stage: &Stage, asked: &Asked, caught: Caught) {
     stage.until_rest(asked.operation).await;
     caught.let_go(stage).await;
     caught.worker.signal(payfleet::servers::Signal::CONT);
@@ -268,28 +317,30 @@ async fn cancellation(stage: &mut Stage, asked: &Asked, point: Point) {
     assert!(caught.worker.stop().await.success(), "{}", caught.worker.last_words());
 }
 
-async fn two_workers(stage: &mut Stage, asked: &Asked) {
-    let sandbox = stage.sandbox();
-    stage.world.providers.plan(sandbox, &asked.call, 1, json!("hold_after_effect")).await;
+async fn two_workers(stage: &mut Stage, asked: &Asked, answer: Answer) {
+    stage.world.providers.plan(stage.sandbox(), &asked.call, 1, answer.held_back()).await;
     stage.world.add_worker();
     stage.world.add_worker();
     stage.world.api.post(asked.path, &asked.key, &asked.body).await.accepted();
     stage.world.providers.held(stage.sandbox(), 1).await;
     for number in 0..8 {
-        again(stage, asked, number).await;
+        let (queue, job) = again(stage, asked, number).await;
+        let is_over = async |world: &World| world.queue.find(&queue, job).await.expect("Redis").is_none();
+        stage.world.until("another job has left the call alone", is_over).await;
     }
-    stage.until_rest(asked.caller).await;
     stage.world.providers.release(stage.sandbox()).await;
     stage.verdict(asked, Ending::Settled).await;
 }
 
-/// Has the operation whose call it is delivered once more.
-async fn again(stage: &Stage, asked: &Asked, number: u8) {
+/// Has the operation whose call it is delivered once more, by a job of its own.
+async fn again(stage: &Stage, asked: &Asked, number: u8) -> (QueueName, JobId) {
     let kind = if asked.caller == asked.operation { stage.row.kind() } else { OperationKind::Payout };
     let subject = Subject { id: asked.caller, kind, tenant: TenantId::default() };
     let id = JobId::named("once more", &[asked.key.as_bytes(), &[number]]);
     let job = jobs::advance(&subject, id, Duration::ZERO, Origin::FollowUp).expect("a job");
+    let queue = job.queue.clone();
     stage.world.queue.enqueue(&[job]).await.expect("Redis");
+    (queue, id)
 }
 
 async fn early_webhooks(stage: &mut Stage, asked: &Asked) {

@@ -72,13 +72,9 @@ pub fn operation(key: &str, request: Request) -> NewOperation {
     }
 }
 
-/// A job of worker `worker`.
+/// The one job of a test, as it is delivered to `worker`.
 pub fn job(worker: &str) -> JobRef {
-    JobRef {
-        id: JobId::named("test", &[worker.as_bytes()]),
-        worker: worker.to_owned(),
-        trace: TraceContext::default(),
-    }
+    JobRef { id: JobId::named("test", &[]), worker: worker.to_owned(), trace: TraceContext::default() }
 }
 
 /// Claims `new`, making its row.

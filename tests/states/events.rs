@@ -69,7 +69,12 @@ fn cases(name: &str, kind: OperationKind) -> Vec<Case> {
         "refused" => vec![case(Event::Refused { reason: "our own rule".to_owned() }, "")],
         "called" => of_intents(&outcomes(kind), |intent, outcome| Event::Called { intent, outcome }),
         "left_open" => of_intents(&[("", ())], |intent, ()| Event::LeftOpen { intent }),
-        "evidence" => of_intents(&outcomes(kind), |intent, outcome| Event::Evidence { intent, outcome }),
+        "evidence" => {
+            let late = |decides| move |intent, outcome| Event::Evidence { intent, outcome, decides };
+            let mut cases = of_intents(&outcomes(kind), late(false));
+            cases.extend(of_intents(&last_words(), late(true)));
+            cases
+        }
         "probed" => of_intents(&findings(kind), |intent, finding| Event::Probed { intent, finding }),
         "polled" => of_report(kind, |report| Event::Polled { report }),
         "holders_added" => vec![case(Event::HoldersAdded { holders: Vec::new(), count: 0 }, "")],
@@ -152,10 +157,6 @@ fn of_intents<T: Clone>(tellings: &[(&'static str, T)], event: impl Fn(i32, T) -
 
 /// How a call can end.
 fn outcomes(kind: OperationKind) -> Vec<(&'static str, CallOutcome)> {
-    let failed = |what, class, code: &str| {
-        let message = "the provider's words".to_owned();
-        (what, CallOutcome::Failed { class, code: code.to_owned(), message })
-    };
     let accepted = reports(kind).into_iter().map(|(what, report)| (what, CallOutcome::Accepted { report }));
     let failures = [
         failed("error: retryable", OutcomeClass::Retryable, "code"),
@@ -166,6 +167,22 @@ fn outcomes(kind: OperationKind) -> Vec<(&'static str, CallOutcome)> {
         failed("error: ambiguous", OutcomeClass::Ambiguous, "code"),
     ];
     accepted.chain(failures).collect()
+}
+
+/// How a call can end without a yes, whose intent was not sent again and is never sent to find out.
+fn last_words() -> [(&'static str, CallOutcome); 5] {
+    [
+        failed("last word: retryable", OutcomeClass::Retryable, "code"),
+        failed("last word: rate limited", OutcomeClass::RateLimited { retry_after_ms: None }, "code"),
+        failed("last word: terminal", OutcomeClass::Terminal, "code"),
+        failed("last word: credentials refused", OutcomeClass::Terminal, UNAUTHORIZED),
+        failed("last word: ambiguous", OutcomeClass::Ambiguous, "code"),
+    ]
+}
+
+fn failed(what: &'static str, class: OutcomeClass, code: &str) -> (&'static str, CallOutcome) {
+    let message = "the provider's words".to_owned();
+    (what, CallOutcome::Failed { class, code: code.to_owned(), message })
 }
 
 /// What a probe can find.

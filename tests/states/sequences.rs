@@ -31,7 +31,8 @@ fn called(progress: Progress) -> Event {
 }
 
 fn late_answer(progress: Progress) -> Event {
-    Event::Evidence { intent: OPEN, outcome: CallOutcome::Accepted { report: report(progress) } }
+    let outcome = CallOutcome::Accepted { report: report(progress) };
+    Event::Evidence { intent: OPEN, outcome, decides: false }
 }
 
 fn deposited(transaction: usize, amount: &str) -> Event {

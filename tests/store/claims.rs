@@ -1,13 +1,14 @@
 //! Who may write an operation, and what becomes of what the others knew.
 
-use payfleet_core::AccountId;
 use payfleet_core::kinds::lifecycle::{Event, State};
 use payfleet_core::outcome::OutcomeClass;
-use payfleet_core::provider::{CallOutcome, Progress, Provider, Report};
-use payfleet_store::{Claim, ClaimRequest, Delivered, Next, StoreError};
+use payfleet_core::provider::{CallOutcome, DoubtPolicy, Progress, Provider, Report};
+use payfleet_core::{AccountId, JobId};
+use payfleet_store::{Claim, ClaimRequest, Delivered, JobRef, Next, StoreError};
 use payfleet_tests::store::{
     audit, claim, claim_again, intent, job, mint, open, overdue, payout, payout_of, store,
 };
+use sqlx::Connection;
 
 fn report(provider_ref: &str, progress: Progress) -> Report {
     Report::of(provider_ref, progress, "raw")
@@ -15,6 +16,14 @@ fn report(provider_ref: &str, progress: Progress) -> Report {
 
 fn accepted(provider_ref: &str) -> CallOutcome {
     CallOutcome::Accepted { report: report(provider_ref, Progress::Pending) }
+}
+
+fn slow_down() -> CallOutcome {
+    CallOutcome::Failed {
+        class: OutcomeClass::RateLimited { retry_after_ms: None },
+        code: "http_429".to_owned(),
+        message: "slow down".to_owned(),
+    }
 }
 
 fn soon(_: &State) -> Next {
@@ -35,6 +44,58 @@ async fn a_claimer_of_an_open_intent_finds_doubt_and_the_key_of_the_intent() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_under_way_is_left_to_the_job_it_is_made_for() {
+    let url = payfleet_tests::servers::database().await;
+    let store = payfleet_store::Store::connect_lazy(&url, 2).unwrap();
+    let new = mint("k", "bus-1", "5");
+    let mut caller = claim(&store, &new, "caller").await;
+    open(&store, &mut caller, "caller").await;
+    let other = JobRef { id: JobId::named("another", &[]), ..job("other") };
+    let request = ClaimRequest { id: new.id(), first: None, job: other, redrive: false };
+    let hint = Event::Hinted { report: report("u1", Progress::Pending) };
+    store.deliver(new.id(), "webhook:1", &hint).await.unwrap();
+    assert!(matches!(store.claim(&request).await.unwrap(), Claim::Calling));
+
+    let refused = Event::Called { intent: 1, outcome: slow_down() };
+    store.record(&mut caller, &job("caller"), &refused, None, &soon).await.unwrap();
+    assert_eq!(caller.operation.state, State::Retrying { intent: 1 });
+    assert!(caller.events_wait, "what came during the call is not forgotten");
+
+    // Nobody makes a call for that long.
+    let mut caller = claim_again(&store, new.id(), "caller").await;
+    open(&store, &mut caller, "caller").await;
+    let older = "UPDATE operations SET updated_at = updated_at - interval '90 s'";
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    sqlx::query(older).execute(&mut connection).await.unwrap();
+    let Claim::Claimed(found) = store.claim(&request).await.unwrap() else { panic!("it is not young") };
+    assert_eq!(found.operation.state, State::InDoubt { intent: 1 });
+}
+
+#[tokio::test]
+async fn a_late_no_decides_where_nobody_else_could_find_out_and_nothing_was_sent_since() {
+    let store = store().await;
+    let new = mint("k", "bus-1", "5");
+    let mut first = claim(&store, &new, "first").await;
+    open(&store, &mut first, "first").await;
+    let finds_it = claim_again(&store, new.id(), "finds it").await;
+    assert_eq!(finds_it.operation.state, State::InDoubt { intent: 1 });
+    store.keep_evidence(&first, 1, &slow_down(), DoubtPolicy::Operator).await.unwrap();
+    let mut second = claim_again(&store, new.id(), "second").await;
+    assert_eq!(second.operation.state, State::Retrying { intent: 1 });
+
+    // The same answer under another claim, now that the intent is sent again.
+    open(&store, &mut second, "second").await;
+    claim_again(&store, new.id(), "finds it").await;
+    first.version += 1;
+    store.keep_evidence(&first, 1, &slow_down(), DoubtPolicy::Operator).await.unwrap();
+    let third = claim_again(&store, new.id(), "third").await;
+    assert_eq!(third.operation.state, State::InDoubt { intent: 1 }, "an older no says nothing of it");
+    store.keep_evidence(&second, 1, &slow_down(), DoubtPolicy::LookUp).await.unwrap();
+    let fourth = claim_again(&store, new.id(), "fourth").await;
+    assert_eq!(fourth.operation.state, State::InDoubt { intent: 1 }, "it can be found out");
+}
+
+#[tokio::test]
 async fn the_outcome_of_an_older_claim_changes_no_state_and_is_kept_as_evidence() {
     let store = store().await;
     let new = payout("k");
@@ -44,10 +105,9 @@ async fn the_outcome_of_an_older_claim_changes_no_state_and_is_kept_as_evidence(
     assert_eq!(owner.operation.state, State::InDoubt { intent: 1 });
 
     let event = Event::Called { intent: 1, outcome: accepted("u1") };
-    let held = zombie.version;
     let lost = store.record(&mut zombie, &job("zombie"), &event, None, &soon).await;
     assert!(matches!(lost, Err(StoreError::LostRace { .. })), "{lost:?}");
-    store.keep_evidence(new.id(), held, 1, &accepted("u1")).await.unwrap();
+    store.keep_evidence(&zombie, 1, &accepted("u1"), DoubtPolicy::LookUp).await.unwrap();
     let view = store.operation(new.id()).await.unwrap().unwrap();
     assert_eq!(view.state, State::InDoubt { intent: 1 });
 
@@ -151,7 +211,7 @@ async fn events_that_came_meanwhile_are_never_slept_over() {
     let mut owner = claim(&store, &new, "owner").await;
     open(&store, &mut owner, "owner").await;
     let mut prober = claim_again(&store, new.id(), "prober").await;
-    store.keep_evidence(new.id(), 2, 1, &accepted("u1")).await.unwrap();
+    store.keep_evidence(&owner, 1, &accepted("u1"), DoubtPolicy::LookUp).await.unwrap();
 
     let parked = Next::Parked {
         parked: payfleet_core::kinds::lifecycle::Parked::InDoubt,

@@ -1,5 +1,8 @@
 //! Claiming an operation: raise its version, so that every older claim is fenced off; apply what
 //! waits in its inbox; and turn an intent that somebody left open into doubt. One transaction.
+//!
+//! A call that is under way is not claimed from under whoever makes it, except by the job it is made for:
+//! that is delivered again only once the lease on it is lost.
 
 use payfleet_core::kinds::lifecycle::{Event, Operation, State};
 use payfleet_core::kinds::{NewOperation, Standing};
@@ -8,8 +11,9 @@ use payfleet_core::{OperationId, ProviderKey, Timestamp};
 use sqlx::PgConnection;
 
 use crate::deposits::address_of;
+use crate::intent::CALL_PATIENCE_MS;
 use crate::operation_row::{OperationRow, json, kind, tenant};
-use crate::record::Next;
+use crate::record::{Next, closes};
 use crate::write::{Draft, JobRef, apply_event, insert_operation, note, save_history, save_operation};
 use crate::{Store, StoreError};
 
@@ -46,6 +50,10 @@ pub enum Claim {
         /// How long it still runs, in milliseconds.
         ms: u64,
     },
+    /// Its call is under way, for another job. Nothing moved: whoever makes the call looks into the inbox
+    /// when it has ended, and should that worker be gone, the operation is due again when it is not young
+    /// any more.
+    Calling,
     /// Another request was made under the same idempotency key. Nothing was changed.
     Conflict,
     /// There is no such row, and the job does not say what was asked.
@@ -131,6 +139,13 @@ async fn claim(connection: &mut PgConnection, request: &ClaimRequest<'_>) -> Res
         return Ok(Claim::Conflict);
     }
     let mut operation = Operation::try_from(row.operation)?;
+    let is_young = u64::try_from(row.unchanged_ms).is_ok_and(|ms| ms < CALL_PATIENCE_MS);
+    if matches!(operation.state, State::Submitting { .. })
+        && is_young
+        && !wrote(connection, request, row.version).await?
+    {
+        return Ok(Claim::Calling);
+    }
     operation.subject = subject_of(connection, &operation).await?;
     if operation.request.is_awaited() {
         operation.address = address_of(connection, operation.id).await?;
@@ -155,14 +170,11 @@ async fn claim(connection: &mut PgConnection, request: &ClaimRequest<'_>) -> Res
     }
     let next = if operation.state.is_final() { Next::Never } else { Next::After { ms: CLAIM_PATIENCE_MS } };
     let events_wait = save_operation(connection, &operation, held, &draft, &next).await?;
-    let intent = match (resolved(&before), resolved(&operation.state)) {
-        (true, true) => None,
-        (false, true) => {
-            close_intent(connection, operation.id, operation.state.name()).await?;
-            None
-        }
-        (_, false) => open_intent(connection, operation.id).await?,
-    };
+    let mut intent = if resolved(&before) { None } else { open_intent(connection, operation.id).await? };
+    if let (Some(_), Some(outcome)) = (&intent, closes(intent.as_ref(), &operation.state)) {
+        close_intent(connection, operation.id, outcome).await?;
+        intent = None;
+    }
     let asked_by_hand = request.redrive && !operation.state.is_final();
     Ok(Claim::Claimed(Box::new(Claimed {
         operation,
@@ -257,6 +269,24 @@ async fn lock(connection: &mut PgConnection, id: OperationId) -> Result<Option<L
         accepted_ms: row.accepted_ms,
         was_due: row.was_due,
     }))
+}
+
+/// Whether `version` was written for the job that claims now.
+async fn wrote(
+    connection: &mut PgConnection,
+    request: &ClaimRequest<'_>,
+    version: i64,
+) -> Result<bool, StoreError> {
+    let wrote = sqlx::query_scalar!(
+        "/* operation_written_for */ SELECT true AS \"wrote!\" FROM operation_history
+         WHERE operation_id = $1 AND version = $2 AND job_id = $3 LIMIT 1",
+        request.id.as_uuid(),
+        version,
+        request.job.id.as_uuid(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(wrote.unwrap_or(false))
 }
 
 /// Applies what waits, in the order it came. An event that cannot happen is kept with its verdict

@@ -4,12 +4,12 @@
 use payfleet_core::OperationId;
 use payfleet_core::kinds::OperationKind;
 use payfleet_core::kinds::lifecycle::Event;
-use payfleet_core::provider::Provider;
+use payfleet_core::provider::{CallOutcome, DoubtPolicy, Provider};
 use payfleet_core::{AccountId, TenantId};
 use sqlx::PgConnection;
 
 use crate::operation_row::{kind, tenant, to_json};
-use crate::{Store, StoreError};
+use crate::{Claimed, Store, StoreError};
 
 /// An operation that has an event waiting.
 #[derive(Clone, Debug)]
@@ -45,6 +45,20 @@ struct Delivery<'a> {
     event: &'a Event,
 }
 
+/// The answer of a call whose claim has passed on.
+struct LateAnswer<'a> {
+    claimed: &'a Claimed,
+    intent: i32,
+    outcome: &'a CallOutcome,
+    doubt: DoubtPolicy,
+}
+
+/// An operation whose row is locked.
+struct Locked {
+    woken: Woken,
+    state: String,
+}
+
 impl Store {
     /// Stores `event` once under `event_key` and makes the operation due.
     ///
@@ -59,6 +73,22 @@ impl Store {
         let delivery = Delivery { id, event_key, event };
         self.transaction("deliver", &delivery, |connection, delivery| Box::pin(deliver(connection, delivery)))
             .await
+    }
+
+    /// Keeps the outcome of a call or probe of `intent` whose claim, `claimed`, has passed on, and wakes the
+    /// operation. It changes no state and no ledger by itself. `doubt` is how doubt about it is resolved.
+    ///
+    /// # Errors
+    /// [`StoreError`]; trying again is always right.
+    pub async fn keep_evidence(
+        &self,
+        claimed: &Claimed,
+        intent: i32,
+        outcome: &CallOutcome,
+        doubt: DoubtPolicy,
+    ) -> Result<(), StoreError> {
+        let late = LateAnswer { claimed, intent, outcome, doubt };
+        self.transaction("keep_evidence", &late, |connection, late| Box::pin(keep(connection, late))).await
     }
 
     /// The operations that a provider's event can be about: by our reference, else by the
@@ -91,20 +121,62 @@ impl Store {
 }
 
 async fn deliver(connection: &mut PgConnection, delivery: &Delivery<'_>) -> Result<Delivered, StoreError> {
-    let id = delivery.id;
-    // The row is locked first, as every writer does: a call's outcome is written before this, and
-    // then the state has moved on, or after, and then its writer sees the event.
-    let Some(row) = sqlx::query!(
+    match lock(connection, delivery.id).await? {
+        Some(locked) => put(connection, locked, delivery).await,
+        None => Ok(Delivered::Unknown),
+    }
+}
+
+async fn keep(connection: &mut PgConnection, late: &LateAnswer<'_>) -> Result<(), StoreError> {
+    let id = late.claimed.operation.id;
+    let Some(locked) = lock(connection, id).await? else { return Ok(()) };
+    let (intent, held) = (late.intent, late.claimed.version);
+    let decides = late.doubt == DoubtPolicy::Operator && was_last(connection, late).await?;
+    let event = Event::Evidence { intent, outcome: late.outcome.clone(), decides };
+    let event_key = format!("evidence:{intent}:{held}");
+    put(connection, locked, &Delivery { id, event_key: &event_key, event: &event }).await?;
+    Ok(())
+}
+
+/// Whether the intent was not sent again after this call. One that was sent again and refused with "slow
+/// down" counts as not sent, and rightly so: that had no effect.
+async fn was_last(connection: &mut PgConnection, late: &LateAnswer<'_>) -> Result<bool, StoreError> {
+    let attempts = late.claimed.intent.as_ref().map(|intent| intent.attempts);
+    let was_last = sqlx::query_scalar!(
+        "/* intent_not_sent_again */ SELECT true AS \"was_last!\" FROM intents
+         WHERE operation_id = $1 AND number = $2 AND attempts = $3 AND closed_at IS NULL",
+        late.claimed.operation.id.as_uuid(),
+        late.intent,
+        attempts,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(was_last.unwrap_or(false))
+}
+
+/// The row is locked first, as every writer does: a call's outcome is written before this, and then the
+/// state has moved on, or after, and then its writer sees the event.
+async fn lock(connection: &mut PgConnection, id: OperationId) -> Result<Option<Locked>, StoreError> {
+    let row = sqlx::query!(
         "/* operation_lock_inbox */ SELECT kind, tenant, version, state FROM operations WHERE id = $1 FOR UPDATE",
         id.as_uuid(),
     )
     .fetch_optional(&mut *connection)
-    .await?
-    else {
-        return Ok(Delivered::Unknown);
-    };
-    let woken =
-        Woken { id, kind: kind(&id, &row.kind)?, tenant: tenant(&id, row.tenant)?, version: row.version };
+    .await?;
+    row.map(|row| {
+        let (kind, tenant) = (kind(&id, &row.kind)?, tenant(&id, row.tenant)?);
+        Ok(Locked { woken: Woken { id, kind, tenant, version: row.version }, state: row.state })
+    })
+    .transpose()
+}
+
+async fn put(
+    connection: &mut PgConnection,
+    locked: Locked,
+    delivery: &Delivery<'_>,
+) -> Result<Delivered, StoreError> {
+    let Locked { woken, state } = locked;
+    let id = woken.id;
     let stored = sqlx::query!(
         "/* inbox_insert */ INSERT INTO inbox (operation_id, event_key, event) VALUES ($1, $2, $3)
          ON CONFLICT ON CONSTRAINT inbox_once DO NOTHING",
@@ -118,7 +190,7 @@ async fn deliver(connection: &mut PgConnection, delivery: &Delivery<'_>) -> Resu
     if stored == 0 {
         return Ok(Delivered::Repeated(woken));
     }
-    if row.state == "submitting" {
+    if state == "submitting" {
         return Ok(Delivered::DuringCall(woken));
     }
     // The provider's own late answer, and a person's word, are worth waking what waits for a person.

@@ -16,8 +16,9 @@ use crate::record::Next;
 use crate::write::{Draft, JobRef, apply_event, insert_operation, lock_version, save_operation};
 use crate::{Claimed, OpenIntent, Store, StoreError};
 
-/// How long the rescuer leaves a call alone before it makes a job that resolves it.
-const CALL_PATIENCE_MS: u64 = 90_000;
+/// How long a call is left alone by all but the job it is made for: it leaves within a minute of its
+/// claim, and takes half of one. Then the rescuer makes a job that resolves it.
+pub(crate) const CALL_PATIENCE_MS: u64 = 90_000;
 
 /// How long an unanswered commit is asked about, in seconds.
 const PATIENCE_S: u32 = 60;

@@ -2,14 +2,13 @@
 //! together or not at all.
 
 use payfleet_core::kinds::lifecycle::{Event, Outcome, Parked, State};
-use payfleet_core::provider::CallOutcome;
 use payfleet_core::{OperationId, OutcomeClass};
 use sqlx::PgConnection;
 
 use crate::claim::{close_intent, resolved};
 use crate::operation_row::clean;
 use crate::write::{Draft, JobRef, apply_event, lock_version, note_once, save_operation};
-use crate::{Claimed, Store, StoreError};
+use crate::{Claimed, OpenIntent, Store, StoreError};
 
 /// The class of an attempt that is given back: the provider has not even looked at it.
 const RATE_LIMITED: &str = OutcomeClass::RateLimited { retry_after_ms: None }.as_str();
@@ -115,7 +114,7 @@ impl Store {
             }
             result => result?,
         };
-        if closes(claimed, &applied.state).is_some() {
+        if closes(claimed.intent.as_ref(), &applied.state).is_some() {
             claimed.intent = None;
         }
         // What was hinted at before is answered once it is final.
@@ -123,23 +122,6 @@ impl Store {
         claimed.operation.state = applied.state;
         claimed.version = version;
         Ok(applied.outcome)
-    }
-
-    /// Keeps the outcome of a call whose claim has passed on, and wakes the operation. It changes no
-    /// state and no ledger by itself.
-    ///
-    /// # Errors
-    /// [`StoreError`]; trying again is always right.
-    pub async fn keep_evidence(
-        &self,
-        id: OperationId,
-        held: i64,
-        intent: i32,
-        outcome: &CallOutcome,
-    ) -> Result<(), StoreError> {
-        let event = Event::Evidence { intent, outcome: outcome.clone() };
-        self.deliver(id, &format!("evidence:{intent}:{held}"), &event).await?;
-        Ok(())
     }
 
     /// Writes only when the operation must be looked at next, under the same claim.
@@ -180,7 +162,7 @@ async fn record(connection: &mut PgConnection, recording: &Recording<'_>) -> Res
     let mut operation = claimed.operation.clone();
     let mut draft = Draft::after(claimed.version, job);
     apply_event(connection, &mut operation, &mut draft, event).await?;
-    let outcome = closes(claimed, &operation.state);
+    let outcome = closes(claimed.intent.as_ref(), &operation.state);
     match (attempt, outcome) {
         (Some(attempt), _) => append_attempt(connection, operation.id, job, attempt, outcome).await?,
         (None, Some(outcome)) => close_intent(connection, operation.id, outcome).await?,
@@ -192,11 +174,11 @@ async fn record(connection: &mut PgConnection, recording: &Recording<'_>) -> Res
 
 /// What `state` makes of the open intent, where it closes it: the state it led to, or that it was
 /// refused and the next one is to be opened.
-fn closes(claimed: &Claimed, state: &State) -> Option<&'static str> {
+pub(crate) fn closes(open: Option<&OpenIntent>, state: &State) -> Option<&'static str> {
     if resolved(state) {
         return Some(state.name());
     }
-    let open = claimed.intent.as_ref()?.number;
+    let open = open?.number;
     matches!(state, State::Retrying { intent } if *intent != open).then_some("refused")
 }
 

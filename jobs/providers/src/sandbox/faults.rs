@@ -59,6 +59,8 @@ pub(crate) enum Fault {
     Hold,
     /// It happens, then waits for `POST /_release` to be answered.
     HoldAfterEffect,
+    /// It waits for `POST /_release`, is answered with this, and nothing happens.
+    HoldThenAnswer(Canned),
     /// It is held while it is being executed, its key in use: for providers with keys.
     HoldInside,
     /// It happens with another amount than was asked for.
@@ -233,6 +235,10 @@ async fn with_fault(
             let response = next.run(request).await;
             faults.hold(path).await;
             return response;
+        }
+        Fault::HoldThenAnswer(canned) => {
+            faults.hold(path).await;
+            return canned.into_response();
         }
         Fault::ResetDuringBody => {
             let (response, length) = whole(next.run(request).await).await;

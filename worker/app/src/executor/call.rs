@@ -6,7 +6,7 @@ use payfleet_core::backoff::Backoff;
 use payfleet_core::ids::RequestHash;
 use payfleet_core::job::Origin;
 use payfleet_core::kinds::lifecycle::{Event, Operation, Parked, State};
-use payfleet_core::provider::{BALANCE_INSUFFICIENT, CallOutcome, Effect, UNAUTHORIZED};
+use payfleet_core::provider::{BALANCE_INSUFFICIENT, CallOutcome, DoubtPolicy, Effect, UNAUTHORIZED};
 use payfleet_core::{OutcomeClass, ProviderKey};
 use payfleet_providers::{Client, Reply, gate};
 use payfleet_queue::Outcome;
@@ -164,10 +164,13 @@ impl Executor {
         attempt: &Attempt,
         outcome: &CallOutcome,
     ) -> Result<(), StoreError> {
-        let (id, version) = (running.subject.id, running.claimed.version);
+        let id = running.subject.id;
+        let action = running.claimed.operation.request.action();
+        // Where nobody knows how doubt is resolved, nothing is taken for an answer to it.
+        let doubt = running.client.map_or(DoubtPolicy::LookUp, |client| client.doubt(action));
         let mut tries = 0;
         loop {
-            match self.store.keep_evidence(id, version, attempt.intent, outcome).await {
+            match self.store.keep_evidence(&running.claimed, attempt.intent, outcome, doubt).await {
                 Err(error) if error.may_pass() && tries < PATIENCE_FOR_POSTGRES => {
                     tries += 1;
                     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -150,6 +150,10 @@ impl Executor {
                 let reason = "a backoff is running".to_owned();
                 return Ok(Outcome::Defer { delay: Duration::from_millis(ms), reason });
             }
+            Claim::Calling => {
+                tracing::info!(operation.id = %advance.operation_id, "Its call is under way; leaving it to that job.");
+                return Ok(settle_with(Vec::new()));
+            }
             Claim::Conflict => {
                 let message = "another request was made under the same idempotency key; nothing was changed";
                 tracing::warn!(operation.id = %advance.operation_id, "Refused: {message}.");

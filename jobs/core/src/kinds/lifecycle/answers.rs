@@ -51,7 +51,7 @@ impl Operation {
     }
 
     /// What the late answer of an older attempt of the open intent makes of it: only a yes decides,
-    /// for after a no a later attempt of the same intent may have had its effect all the same.
+    /// for after a no a later sending of the same intent may have had its effect all the same.
     pub(super) fn late(&self, outcome: &CallOutcome) -> Applied {
         match outcome {
             CallOutcome::Accepted { report } => self.taken(report),

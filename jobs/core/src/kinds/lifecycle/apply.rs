@@ -129,7 +129,9 @@ impl Operation {
     fn when_submitting(&self, open: i32, event: &Event) -> Result<Applied, Illegal> {
         match event {
             Event::Called { intent, outcome } if *intent == open => Ok(self.called(open, outcome)),
-            Event::Evidence { intent, outcome } if *intent == open => Ok(self.late(outcome)),
+            Event::Evidence { intent, outcome, decides } if *intent == open => {
+                Ok(if *decides { self.called(open, outcome) } else { self.late(outcome) })
+            }
             Event::LeftOpen { intent } if *intent == open => Ok(State::InDoubt { intent: open }.into()),
             Event::Evidence { outcome, .. } => Ok(self.of_another_intent(outcome)),
             Event::Hinted { .. } => Ok(self.look_now()),
@@ -157,7 +159,7 @@ impl Operation {
             Event::IntentOpened { intent } if *intent == open => {
                 Ok(State::Submitting { intent: open }.into())
             }
-            Event::Evidence { intent, outcome } if *intent == open => Ok(self.late(outcome)),
+            Event::Evidence { intent, outcome, .. } if *intent == open => Ok(self.late(outcome)),
             // Nothing is under way: an earlier intent that was taken after all is the one that happened.
             Event::Evidence { outcome: CallOutcome::Accepted { report }, .. } => Ok(self.taken(report)),
             Event::Evidence { .. } | Event::Hinted { .. } => Ok(self.unchanged()),
@@ -188,7 +190,9 @@ impl Operation {
                 Finding::Refused { code, message } => self.refused(open, code, message),
                 Finding::StillUnknown { .. } => self.unchanged(),
             }),
-            Event::Evidence { intent, outcome } if *intent == open => Ok(self.late(outcome)),
+            Event::Evidence { intent, outcome, decides } if *intent == open => {
+                Ok(if *decides { self.called(open, outcome) } else { self.late(outcome) })
+            }
             Event::LeftOpen { intent } if *intent == open => Ok(self.unchanged()),
             Event::Evidence { outcome, .. } => Ok(self.of_another_intent(outcome)),
             Event::Hinted { .. } => Ok(self.look_now()),

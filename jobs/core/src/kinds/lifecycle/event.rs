@@ -41,6 +41,10 @@ pub enum Event {
         intent: i32,
         /// How the call ended.
         outcome: CallOutcome,
+        /// Nothing is ever sent to find out about this intent, and it was not sent again: what this call
+        /// knows is all there is to know, so that a no decides as well.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        decides: bool,
     },
     /// A probe of the open intent ended.
     Probed {

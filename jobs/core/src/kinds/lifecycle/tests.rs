@@ -90,8 +90,9 @@ fn events() -> Vec<Event> {
     ];
     for outcome in outcomes() {
         events.push(Event::Called { intent: 1, outcome: outcome.clone() });
-        events.push(Event::Evidence { intent: 1, outcome: outcome.clone() });
-        events.push(Event::Evidence { intent: 2, outcome });
+        events.push(Event::Evidence { intent: 1, outcome: outcome.clone(), decides: true });
+        events.push(Event::Evidence { intent: 1, outcome: outcome.clone(), decides: false });
+        events.push(Event::Evidence { intent: 2, outcome, decides: false });
     }
     for progress in progresses() {
         events
@@ -145,13 +146,10 @@ fn unknown_never_becomes_failed() {
                 continue;
             }
             let documented = match &event {
-                Event::Called { outcome, .. } => match outcome {
+                Event::Called { outcome, .. } | Event::Evidence { outcome, .. } => match outcome {
                     CallOutcome::Accepted { report } => matches!(report.progress, Progress::Failed { .. }),
                     CallOutcome::Failed { class, .. } => *class == OutcomeClass::Terminal,
                 },
-                Event::Evidence { outcome: CallOutcome::Accepted { report }, .. } => {
-                    matches!(report.progress, Progress::Failed { .. })
-                }
                 Event::Probed { finding: Finding::Found { report }, .. } => {
                     matches!(report.progress, Progress::Failed { .. })
                 }
@@ -249,10 +247,25 @@ fn a_late_refusal_of_an_older_attempt_decides_nothing() {
     {
         for outcome in outcomes() {
             let CallOutcome::Failed { .. } = outcome else { continue };
-            let late = Event::Evidence { intent: 1, outcome };
+            let late = Event::Evidence { intent: 1, outcome, decides: false };
             assert_eq!(operation(state.clone()).apply(&late).unwrap().state, state, "{late:?}");
         }
     }
+}
+
+#[test]
+fn a_late_refusal_decides_where_it_is_all_there_is_to_know() {
+    let ends = |class, code: &str| {
+        let (code, message) = (code.to_owned(), "no".to_owned());
+        let outcome = CallOutcome::Failed { class, code, message };
+        let late = Event::Evidence { intent: 1, outcome, decides: true };
+        operation(State::InDoubt { intent: 1 }).apply(&late).unwrap().state
+    };
+    assert_eq!(ends(OutcomeClass::Terminal, "refused"), State::Failed { reason: "no".to_owned() });
+    assert_eq!(ends(OutcomeClass::Retryable, "http_503"), State::Retrying { intent: 1 });
+    let slow_down = OutcomeClass::RateLimited { retry_after_ms: None };
+    assert_eq!(ends(slow_down, "http_429"), State::Retrying { intent: 1 });
+    assert_eq!(ends(OutcomeClass::Ambiguous, "timeout"), State::InDoubt { intent: 1 });
 }
 
 #[test]
@@ -289,7 +302,7 @@ fn a_refusal_that_may_pass_closes_its_intent_and_the_next_one_is_opened() {
 #[test]
 fn an_earlier_intent_that_was_taken_after_all_is_settled_or_shown_to_a_person() {
     let taken = CallOutcome::Accepted { report: report(Progress::Succeeded) };
-    let late = Event::Evidence { intent: 1, outcome: taken };
+    let late = Event::Evidence { intent: 1, outcome: taken, decides: false };
     let waiting = operation(State::Retrying { intent: 2 }).apply(&late).unwrap();
     assert!(matches!(waiting.state, State::Settled { .. }));
     for state in [State::Submitting { intent: 2 }, State::InDoubt { intent: 2 }] {

@@ -22,7 +22,7 @@ impl Handlers {
             let event = match found.remedy {
                 Some(Remedy::Adopted) => {
                     let outcome = CallOutcome::Accepted { report: report.clone() };
-                    Event::Evidence { intent: held.intent, outcome }
+                    Event::Evidence { intent: held.intent, outcome, decides: false }
                 }
                 Some(Remedy::Asked) => Event::Hinted { report: report.clone() },
                 Some(Remedy::Woken) => {
