@@ -1,6 +1,9 @@
 //! A revenue split over holders: exactly, once a holder and period, whatever dies meanwhile.
 
+use std::time::Duration;
+
 use payfleet_core::OperationId;
+use payfleet_core::kinds::JobKind;
 use payfleet_tests::store::ADDRESS;
 use payfleet_tests::world::{Setup, World};
 use rust_decimal::Decimal;
@@ -192,6 +195,34 @@ async fn a_distribution_is_cancelled_while_holders_are_missing() {
     world.run_until_idle().await;
     world.assert_state(id, "failed").await;
     assert_eq!(paid(&world).await, []);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_split_whose_client_changes_its_mind_during_the_call_goes_on_without_doubt() {
+    let world = World::with(Setup { call_timeout: Duration::from_secs(60), ..Setup::default() }).await;
+    let trovotech = &world.providers.trovotech;
+    let minted = world.api.mint("mint-1", "bus-1", "12.5").await.accepted();
+    world.run_until_idle().await;
+    let token = world.api.get(&format!("/v1/mints/{minted}")).await.body["provider_ref"].clone();
+    let body = json!({
+        "asset_id": "bus-1", "period": "2026-05", "amount": "10", "asset": "NGN", "holders": [{"token_id": token}],
+    });
+    world.providers.plan(trovotech, "/payout/distribute", 1, json!("hold_after_effect")).await;
+    let id = world.api.post("/v1/distributions", "d-1", &body).await.accepted();
+    world.providers.held(trovotech, 1).await;
+    world.api.post(&format!("/v1/distributions/{id}/cancel"), "unused", &json!({})).await.accepted();
+    let is_heard = "SELECT count(*) FROM inbox WHERE event ->> 'event' = $1";
+    world.until("the wish is heard", async |world| world.count(is_heard, "cancelled").await == 1).await;
+    let queue = JobKind::Distribution.queue().unwrap();
+    let is_over =
+        async |world: &World| world.queue.stats(std::slice::from_ref(&queue)).await.unwrap()[0].running == 1;
+    world.until("only the call is under way", is_over).await;
+    world.assert_state(id, "submitting").await;
+    world.providers.release(trovotech).await;
+    world.run_until_idle().await;
+    world.assert_state(id, "settled").await;
+    assert_eq!(world.store.dead_letters(10, true).await.unwrap().len(), 0, "nobody is told of a doubt");
     world.finish().await;
 }
 

@@ -121,16 +121,11 @@ impl Executor {
     async fn run(&self, job: &Job, advance: &Advance) -> Result<Outcome, StoreError> {
         if let Some(wish) = &advance.event {
             let key = format!("wish:{}", job.envelope.id);
-            if let Delivered::Unknown = self.store.deliver(advance.operation_id, &key, wish).await? {
-                // Its first job may be on its way still.
-                return Ok(Outcome::Retry {
-                    delay: self.schedule.retry(job),
-                    failure: Failure {
-                        class: OutcomeClass::Retryable.as_str().to_owned(),
-                        code: "unknown_operation".to_owned(),
-                        message: "Postgres has no such operation yet".to_owned(),
-                    },
-                });
+            match self.store.deliver(advance.operation_id, &key, wish).await? {
+                Delivered::New(_) | Delivered::Repeated(_) => {}
+                // Whoever makes the call looks into the inbox when it has ended.
+                Delivered::DuringCall(_) => return Ok(settle_with(Vec::new())),
+                Delivered::Unknown => return Ok(self.not_there_yet(job)),
             }
         }
         let request = ClaimRequest {
@@ -180,6 +175,16 @@ impl Executor {
             leave: None,
             claimed,
         }
+    }
+
+    /// The first job of an operation that somebody wishes something of may be on its way still.
+    fn not_there_yet(&self, job: &Job) -> Outcome {
+        let failure = Failure {
+            class: OutcomeClass::Retryable.as_str().to_owned(),
+            code: "unknown_operation".to_owned(),
+            message: "Postgres has no such operation yet".to_owned(),
+        };
+        Outcome::Retry { delay: self.schedule.retry(job), failure }
     }
 
     /// A parked operation must have a dead letter: the worker that parked it may have died before its
