@@ -2,6 +2,7 @@
 
 use payfleet_core::address::Network;
 use payfleet_core::kinds::distribution::{Distribution, Holder, Splitter};
+use payfleet_core::kinds::lifecycle::Event;
 use payfleet_core::kinds::payout::Destination;
 use payfleet_core::kinds::{NewOperation, Request};
 use payfleet_core::{AccountId, Money, OperationId, TenantId};
@@ -51,6 +52,20 @@ async fn ten_thousand_holders_get_exactly_the_whole_in_one_transaction() {
     assert_eq!(sum, "123456.789012".parse().unwrap());
     let gathered = store.gather(new.id()).await.unwrap();
     assert_eq!((gathered.live, gathered.settled, gathered.failed), (10_000, 0, 0));
+    assert_eq!(audit(&store).await, []);
+}
+
+#[tokio::test]
+async fn a_cancellation_that_comes_between_the_claim_and_the_division_pays_nobody() {
+    let store = store().await;
+    let new = revenue("d", "2026-05", "10", 3);
+    let mut claimed = claim(&store, &new, "a").await;
+    let cancelled = Event::Cancelled { by: "client".to_owned() };
+    store.deliver(new.id(), "wish:1", &cancelled).await.unwrap();
+    let refused = store.divide(&mut claimed, &job("a")).await;
+    assert!(matches!(refused, Err(StoreError::EventsWait { .. })), "{refused:?}");
+    assert_eq!(claim_again(&store, new.id(), "b").await.operation.state.name(), "failed");
+    assert_eq!(store.gather(new.id()).await.unwrap().live, 0);
     assert_eq!(audit(&store).await, []);
 }
 

@@ -2,6 +2,7 @@
 
 mod archive;
 mod audit;
+mod cancelled;
 mod claims;
 mod damages;
 mod dead_letters;

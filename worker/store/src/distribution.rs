@@ -68,7 +68,7 @@ struct Part<'a> {
 
 /// How the transaction ended.
 enum Division {
-    Done { made: Vec<OperationId>, waits: bool },
+    Done { made: Vec<OperationId> },
     HadTheirs { holder: String },
 }
 
@@ -76,8 +76,9 @@ impl Store {
     /// Writes each holder's part and makes the payouts, all under the claim.
     ///
     /// # Errors
-    /// [`StoreError::LostRace`] where somebody else has claimed the operation. Where the commit's outcome
-    /// is unknown, the next claim finds it done or not.
+    /// [`StoreError::LostRace`] where somebody else has claimed the operation, [`StoreError::EventsWait`]
+    /// where something has come for it since. Where the commit's outcome is unknown, the next claim finds
+    /// it done or not.
     pub async fn divide(&self, claimed: &mut Claimed, job: &JobRef) -> Result<Divided, StoreError> {
         let Request::Distribution(of) = claimed.operation.request.clone() else {
             return Ok(Divided::Refused { reason: "it is nothing that can be divided".to_owned() });
@@ -96,8 +97,8 @@ impl Store {
         let minimum = of.minimum();
         let dividing = Dividing { claimed, job, parts: &parts, of: &of, minimum };
         let division = self.transaction("divide", &dividing, |c, d| Box::pin(divide(c, d))).await?;
-        let (made, waits) = match division {
-            Division::Done { made, waits } => (made, waits),
+        let made = match division {
+            Division::Done { made } => made,
             Division::HadTheirs { holder } => {
                 let reason = format!(
                     "{holder:?} has had a part of {} in period {}; what of it could not be paid is carried over to \
@@ -110,7 +111,7 @@ impl Store {
         let event = divided(parts.len(), made.len());
         claimed.operation.state = claimed.operation.apply(&event)?.state;
         claimed.version = claimed.version.saturating_add(1);
-        claimed.events_wait = waits;
+        claimed.events_wait = false;
         Ok(Divided::Into(made))
     }
 
@@ -182,8 +183,11 @@ async fn divide(connection: &mut PgConnection, dividing: &Dividing<'_>) -> Resul
     let mut draft = Draft::after(claimed.version, job);
     apply_event(connection, &mut operation, &mut draft, &divided(parts.len(), made.len())).await?;
     let next = Next::After { ms: FIRST_LOOK_MS };
-    let waits = save_operation(connection, &operation, claimed.version, &draft, &next).await?;
-    Ok(Division::Done { made, waits })
+    // It may be the client's word that nothing is to be paid.
+    if save_operation(connection, &operation, claimed.version, &draft, &next).await? {
+        return Err(StoreError::EventsWait { id: operation.id });
+    }
+    Ok(Division::Done { made })
 }
 
 /// The payout of one part. Its key names the holder, so that it is the same however often it is made.

@@ -24,6 +24,13 @@ pub enum StoreError {
         /// The version we held.
         version: i64,
     },
+    /// Something has come for the operation since its inbox was applied. What was to be written did not know
+    /// of it and was not written; claiming again is right.
+    #[error("something has come for operation {id} since it was claimed")]
+    EventsWait {
+        /// Which operation.
+        id: OperationId,
+    },
     /// A row contradicts the model.
     #[error("{table}.{column} of {id} cannot be read: {why}")]
     Corrupt {
@@ -77,6 +84,7 @@ impl StoreError {
             Self::Unavailable(_) => "postgres_unavailable",
             Self::UnknownCommit { .. } => "unknown_commit",
             Self::LostRace { .. } => "lost_race",
+            Self::EventsWait { .. } => "events_wait",
             Self::Corrupt { .. } => "corrupt_row",
             Self::Illegal(_) => "illegal_event",
             Self::Refused(_) => "postgres_refused",
@@ -93,6 +101,7 @@ impl StoreError {
         match self {
             Self::Unavailable(_) | Self::UnknownCommit { .. } | Self::Refused(_) => true,
             Self::LostRace { .. }
+            | Self::EventsWait { .. }
             | Self::Corrupt { .. }
             | Self::Illegal(_)
             | Self::Export(_)
@@ -121,6 +130,7 @@ impl Classify for StoreError {
             Self::Unavailable(_)
             | Self::UnknownCommit { .. }
             | Self::LostRace { .. }
+            | Self::EventsWait { .. }
             | Self::Refused(_)
             | Self::Export(_)
             | Self::Changed { .. }

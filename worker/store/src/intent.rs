@@ -84,7 +84,8 @@ impl Store {
     /// Saves the intent and moves `claimed` on to it.
     ///
     /// # Errors
-    /// [`StoreError::LostRace`] where somebody else has claimed the operation. Where the commit's
+    /// [`StoreError::LostRace`] where somebody else has claimed the operation;
+    /// [`StoreError::EventsWait`] where something has come for it since. Where the commit's
     /// outcome is unknown it is read back; only if that fails too, [`StoreError::UnknownCommit`]:
     /// the call must not be made then.
     pub async fn open_intent(
@@ -189,8 +190,11 @@ async fn open(connection: &mut PgConnection, opening: &Opening<'_>) -> Result<Op
     apply_event(connection, &mut operation, &mut draft, &event).await?;
     let next = Next::After { ms: CALL_PATIENCE_MS };
     save_operation(connection, &operation, claimed.version, &draft, &next).await?;
-    save_intent(connection, &operation, intent).await?;
-    Ok(Opened::Open)
+    if save_intent(connection, &operation, intent).await? {
+        Ok(Opened::Open)
+    } else {
+        Err(StoreError::EventsWait { id: operation.id })
+    }
 }
 
 async fn begin(
@@ -208,19 +212,24 @@ async fn begin(
     if !insert_operation(connection, &operation, key, &draft, CALL_PATIENCE_MS).await? {
         return Ok(None);
     }
+    // Nothing can have come for what was not there.
     save_intent(connection, &operation, intent).await?;
     Ok(Some(made(operation, draft.version, Some(OpenIntent::fresh(intent)))))
 }
 
+/// Saves it, unless events wait. Nobody who decided on this call knew of what has come: it may be the
+/// client's word that it is not wanted any more. Looked for here, where the row is locked and no statement
+/// more is needed.
 async fn save_intent(
     connection: &mut PgConnection,
     operation: &Operation,
     intent: &NewIntent,
-) -> Result<(), StoreError> {
-    sqlx::query!(
+) -> Result<bool, StoreError> {
+    let saved = sqlx::query!(
         "/* intent_save */ INSERT INTO intents
              (operation_id, number, action, provider, account, provider_key, reference, request_hash, attempts)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1)
+         SELECT $1::uuid, $2::integer, $3::text, $4::text, $5::text, $6::text, $7::text, $8::bytea, 1
+         WHERE NOT EXISTS (SELECT 1 FROM inbox WHERE operation_id = $1 AND applied_at IS NULL)
          ON CONFLICT (operation_id, number) DO UPDATE SET attempts = intents.attempts + 1",
         operation.id.as_uuid(),
         intent.number,
@@ -232,8 +241,9 @@ async fn save_intent(
         intent.request_hash.as_bytes().as_slice(),
     )
     .execute(connection)
-    .await?;
-    Ok(())
+    .await?
+    .rows_affected();
+    Ok(saved > 0)
 }
 
 /// Sets it aside, once per operation. The pool's row serialises those who draw on it.

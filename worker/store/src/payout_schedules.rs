@@ -35,7 +35,6 @@ struct Ticking<'a> {
 struct Ticked {
     event: Option<Event>,
     payout: Option<OperationId>,
-    waits: bool,
 }
 
 impl Store {
@@ -58,8 +57,9 @@ impl Store {
     /// enough, and answers which it is. The first time it only begins. Afterwards it is woken by `next`.
     ///
     /// # Errors
-    /// [`StoreError::LostRace`] where somebody else has claimed the schedule. Where the commit's outcome
-    /// is unknown, the next claim finds the moment dealt with or not.
+    /// [`StoreError::LostRace`] where somebody else has claimed the schedule, [`StoreError::EventsWait`]
+    /// where something has come for it since. Where the commit's outcome is unknown, the next claim finds
+    /// the moment dealt with or not.
     pub async fn tick(
         &self,
         claimed: &mut Claimed,
@@ -69,13 +69,13 @@ impl Store {
     ) -> Result<Option<OperationId>, StoreError> {
         let Request::PayoutSchedule(of) = claimed.operation.request.clone() else { return Ok(None) };
         let ticking = Ticking { claimed, job, of: &of, at, next };
-        let Ticked { event, payout, waits } =
+        let Ticked { event, payout } =
             self.transaction("tick", &ticking, |c, ticking| Box::pin(tick(c, ticking))).await?;
         if let Some(event) = event {
             claimed.operation.state = claimed.operation.apply(&event)?.state;
         }
         claimed.version = claimed.version.saturating_add(1);
-        claimed.events_wait = waits;
+        claimed.events_wait = false;
         Ok(payout)
     }
 }
@@ -97,8 +97,11 @@ async fn tick(connection: &mut PgConnection, ticking: &Ticking<'_>) -> Result<Ti
     if let Some(event) = &event {
         apply_event(connection, &mut operation, &mut draft, event).await?;
     }
-    let waits = save_operation(connection, &operation, claimed.version, &draft, next).await?;
-    Ok(Ticked { event, payout: payout.map(|payout| payout.id()), waits })
+    // It may be the client's word that nothing more is to be paid.
+    if save_operation(connection, &operation, claimed.version, &draft, next).await? {
+        return Err(StoreError::EventsWait { id });
+    }
+    Ok(Ticked { event, payout: payout.map(|payout| payout.id()) })
 }
 
 /// Notes that moments up to `at` are dealt with, and answers whether the schedule had begun before.

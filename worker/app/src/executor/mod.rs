@@ -114,6 +114,9 @@ impl Executor {
                 tracing::info!(operation.id = %id, "Another worker has claimed the operation; leaving it to that one.");
                 Outcome::Done { then: Vec::new() }
             }
+            Err(error @ StoreError::EventsWait { .. }) => {
+                Outcome::Defer { delay: self.schedule.store_weather(job), reason: error.to_string() }
+            }
             Err(error) => self.store_failure(job, &error),
         }
     }
