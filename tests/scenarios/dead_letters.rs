@@ -88,3 +88,24 @@ async fn looks_at_a_chain_that_are_refused_our_credentials_leave_no_dead_letters
     assert!(world.store.dead_letters(10, true).await.unwrap().is_empty());
     world.finish().await;
 }
+
+#[tokio::test]
+async fn a_parked_payout_that_its_client_cancels_is_over_and_was_never_made() {
+    let world = World::start().await;
+    let refusal = json!({"body": {"state": 1, "message": "Invalid Sign."}});
+    world.providers.plan(&world.providers.heleket, "/v1/payout", 1, refusal).await;
+    let id = world.api.payout("order-1", "15.5").await.accepted();
+    world.run_until_idle().await;
+    world.assert_state(id, "retrying").await;
+    world.api.post(&format!("/v1/payouts/{id}/cancel"), "unused", &json!({})).await.accepted();
+    world.run_until_idle().await;
+    let shown = world.api.get(&format!("/v1/payouts/{id}")).await.body;
+    assert_eq!((&shown["state"], &shown["reason"]), (&json!("failed"), &json!("cancelled")), "{shown}");
+    assert!(shown["parked"].is_null(), "{shown}");
+    let letter = world.store.dead_letters(10, false).await.unwrap().remove(0);
+    world.payfleet(&["dlq", "retry", &letter.job_id.to_string()]).await;
+    world.run_until_idle().await;
+    world.assert_state(id, "failed").await;
+    assert!(world.providers.effects(&world.providers.heleket).await.is_empty());
+    world.finish().await;
+}

@@ -1,13 +1,19 @@
-//! A client's word that it is not wanted any more: nothing is sent once it is there.
+//! A client's word that it is not wanted any more: what it ends, and that nothing is sent once it is there.
 
 use payfleet_core::kinds::lifecycle::{Event, State};
-use payfleet_store::{Store, StoreError};
+use payfleet_core::outcome::OutcomeClass;
+use payfleet_core::provider::CallOutcome;
+use payfleet_store::{Next, Opened, Store, StoreError};
 use payfleet_tests::servers::database;
-use payfleet_tests::store::{audit, claim, claim_again, intent, job, mint, payout, store};
+use payfleet_tests::store::{audit, claim, claim_again, intent, job, mint, open, payout, store};
 use sqlx::{Connection, PgConnection};
 
 fn cancelled() -> Event {
     Event::Cancelled { by: "client".to_owned() }
+}
+
+fn soon(_: &State) -> Next {
+    Next::After { ms: 0 }
 }
 
 fn is_cancelled(state: &State) -> bool {
@@ -53,4 +59,37 @@ async fn what_is_committed_while_the_intent_waits_for_its_turn_is_heard_too() {
     assert!(matches!(refused, Err(StoreError::EventsWait { .. })), "{refused:?}");
     let view = store.operation(new.id()).await.unwrap().unwrap();
     assert_eq!(view.state, State::Requested);
+}
+
+#[tokio::test]
+async fn what_is_tried_again_and_has_had_no_effect_ends_and_gives_its_share_back() {
+    let store = store().await;
+    let new = mint("first", "bus-1", "60");
+    let mut claimed = claim(&store, &new, "w").await;
+    open(&store, &mut claimed, "w").await;
+    let outcome = CallOutcome::Failed {
+        class: OutcomeClass::Retryable,
+        code: "http_503".to_owned(),
+        message: "not now".to_owned(),
+    };
+    store.record(&mut claimed, &job("w"), &Event::Called { intent: 1, outcome }, None, &soon).await.unwrap();
+    let mut other = claim(&store, &mint("second", "bus-1", "60"), "w").await;
+    assert_eq!(open(&store, &mut other, "w").await, Opened::TooLittleLeft { left: 40.into() });
+
+    store.deliver(new.id(), "wish:1", &cancelled()).await.unwrap();
+    let ended = claim_again(&store, new.id(), "w").await;
+    assert!(is_cancelled(&ended.operation.state) && ended.intent.is_none(), "{ended:?}");
+    assert_eq!(open(&store, &mut other, "w").await, Opened::Open, "what it held is free");
+    assert_eq!(audit(&store).await, []);
+}
+
+#[tokio::test]
+async fn what_may_have_happened_is_not_ended_by_a_wish() {
+    let store = store().await;
+    let new = mint("k", "bus-1", "5");
+    let mut claimed = claim(&store, &new, "w").await;
+    open(&store, &mut claimed, "w").await;
+    store.deliver(new.id(), "wish:1", &cancelled()).await.unwrap();
+    let next = claim_again(&store, new.id(), "w").await;
+    assert_eq!(next.operation.state, State::InDoubt { intent: 1 });
 }

@@ -146,22 +146,6 @@ pub(crate) async fn add_holders(
     operations::wish_of(&state, caller, OperationKind::Distribution, id, &body, read_more).await
 }
 
-/// Cancels a distribution
-///
-/// It ends a distribution that was not split yet. Afterwards it comes too late, and changes nothing.
-#[utoipa::path(post, path = "/v1/distributions/{id}/cancel", operation_id = "cancel_distribution",
-    tag = "operations",
-    params(("id" = String, Path, format = "uuid", description = "The operation_id of the distribution.")),
-    responses((status = 202, body = Accepted)))]
-pub(crate) async fn cancel(
-    State(state): State<AppState>,
-    caller: Caller,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Problem> {
-    let event = Event::Cancelled { by: "client".to_owned() };
-    operations::wish(&state, caller, OperationKind::Distribution, id, event).await
-}
-
 /// What the distribution's asset is only the worker knows: it refuses a chain that does not carry it.
 fn read_more(fields: &mut Fields) -> Option<Event> {
     let holders = fields.objects("holders", Distribution::MOST_HOLDERS, |one| holder(one, None))?;

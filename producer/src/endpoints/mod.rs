@@ -61,12 +61,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(wallets::create))
         .routes(routes!(distributions::create))
         .routes(routes!(distributions::add_holders))
-        .routes(routes!(distributions::cancel))
         .routes(routes!(orders::create))
-        .routes(routes!(orders::cancel))
-        .routes(routes!(payouts::cancel))
         .routes(routes!(payout_schedules::create))
-        .routes(routes!(payout_schedules::cancel))
         .routes(routes!(payout_schedules::owe))
         .routes(routes!(telemetry::create))
         .routes(routes!(operations::list))
@@ -91,6 +87,7 @@ fn routes() -> OpenApiRouter<AppState> {
             .routes(operations::list_of(kind))
             .routes(operations::export_of(kind))
             .routes(operations::show_of(kind))
+            .routes(operations::cancel_of(kind))
     })
 }
 

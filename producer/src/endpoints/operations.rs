@@ -1,14 +1,15 @@
 //! What every operation kind has without a word of its own: `GET {endpoint}`, the same as CSV, and
-//! `GET {endpoint}/{id}`; and all three over all kinds under `/v1/operations`. A kind is here by its
-//! entry in [`OperationKind`].
+//! `GET {endpoint}/{id}`; and all three over all kinds under `/v1/operations`; and `POST
+//! {endpoint}/{id}/cancel`. A kind is here by its entry in [`OperationKind`].
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use payfleet_core::kinds::OperationKind;
+use payfleet_core::kinds::lifecycle::Event;
 use payfleet_store::{Filter, OperationPage, Position};
 use utoipa::openapi::path::{Operation, Parameter, Paths};
 use utoipa::openapi::{HttpMethod, RefOr};
@@ -16,7 +17,7 @@ use utoipa_axum::router::UtoipaMethodRouter;
 
 use crate::auth::Caller;
 use crate::export::{self, Lines};
-use crate::operations::{self, listed};
+use crate::operations::{self, Accepted, listed};
 use crate::parameters::Parameters;
 use crate::problem::Problem;
 use crate::selection::{PageOf, Selection};
@@ -71,6 +72,24 @@ pub(crate) async fn show(
     operations::show(&state, &caller, &OperationKind::ALL, id).await
 }
 
+/// Cancels an operation
+///
+/// It ends what is still ours: what nothing was sent for yet, or what is tried again because nothing has come of
+/// it so far. What may have happened at its provider goes on, and the wish changes nothing; so do payouts that
+/// were made of it. What was paid at an address by then is shown to a person.
+#[utoipa::path(post, path = "/v1/operations/{id}/cancel", operation_id = "cancel_operation", tag = "operations",
+    params(("id" = String, Path, format = "uuid", description = "The operation_id of the answer to your request.")),
+    responses((status = 202, body = Accepted)))]
+async fn cancel(
+    state: AppState,
+    caller: Caller,
+    kind: OperationKind,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let event = Event::Cancelled { by: "client".to_owned() };
+    operations::wish(&state, caller, kind, id, event).await
+}
+
 /// `GET {endpoint}` of one kind.
 pub(crate) fn list_of(kind: OperationKind) -> UtoipaMethodRouter<AppState> {
     let handler = move |State(state): State<AppState>,
@@ -100,6 +119,17 @@ pub(crate) fn show_of(kind: OperationKind) -> UtoipaMethodRouter<AppState> {
         operations::show(&state, &caller, &[kind], id).await
     };
     documented(&path, of_kind(<__path_show as utoipa::Path>::operation(), kind), get(handler))
+}
+
+/// `POST {endpoint}/{id}/cancel` of one kind.
+pub(crate) fn cancel_of(kind: OperationKind) -> UtoipaMethodRouter<AppState> {
+    let path = format!("{}/{{id}}/cancel", kind.endpoint());
+    let handler =
+        move |State(state): State<AppState>, caller: Caller, id: Result<Path<String>, PathRejection>| {
+            cancel(state, caller, kind, id)
+        };
+    let contract = of_kind(<__path_cancel as utoipa::Path>::operation(), kind);
+    documented_as(HttpMethod::Post, &path, contract, post(handler))
 }
 
 async fn list_either(
@@ -153,8 +183,17 @@ fn documented(
     contract: Operation,
     route: MethodRouter<AppState>,
 ) -> UtoipaMethodRouter<AppState> {
+    documented_as(HttpMethod::Get, path, contract, route)
+}
+
+fn documented_as(
+    method: HttpMethod,
+    path: &str,
+    contract: Operation,
+    route: MethodRouter<AppState>,
+) -> UtoipaMethodRouter<AppState> {
     let mut paths = Paths::new();
-    paths.add_path_operation(path, vec![HttpMethod::Get], contract);
+    paths.add_path_operation(path, vec![method], contract);
     (Vec::new(), paths, route)
 }
 

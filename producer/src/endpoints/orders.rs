@@ -1,22 +1,17 @@
-//! `POST /v1/orders` asks for an address to be paid at; `POST /v1/orders/{id}/cancel` takes that back.
+//! `POST /v1/orders` asks for an address to be paid at.
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
 use axum::response::Response;
 use payfleet_core::Asset;
 use payfleet_core::address::Network;
-use payfleet_core::kinds::lifecycle::Event;
+use payfleet_core::kinds::Request;
 use payfleet_core::kinds::order::Order;
-use payfleet_core::kinds::{OperationKind, Request};
 use utoipa::ToSchema;
 
-use crate::auth::Caller;
 use crate::fields::Fields;
 use crate::idempotency::IdempotencyKey;
-use crate::operations::{self, Accepted, Post};
+use crate::operations::{Accepted, Post};
 use crate::problem::Problem;
 use crate::schemas;
-use crate::state::AppState;
 
 const LONGEST_REFERENCE: usize = 200;
 
@@ -49,21 +44,6 @@ struct OrderRequest {
     params(IdempotencyKey), request_body = OrderRequest, responses((status = 202, body = Accepted)))]
 pub(crate) async fn create(post: Post) -> Result<Response, Problem> {
     post.accept(|fields| read(fields).map(Request::Order)).await
-}
-
-/// Cancels an order
-///
-/// It ends an order that is not paid. What was paid by then is shown to a person.
-#[utoipa::path(post, path = "/v1/orders/{id}/cancel", operation_id = "cancel_order", tag = "operations",
-    params(("id" = String, Path, format = "uuid", description = "The operation_id of the order.")),
-    responses((status = 202, body = Accepted)))]
-pub(crate) async fn cancel(
-    State(state): State<AppState>,
-    caller: Caller,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Problem> {
-    let event = Event::Cancelled { by: "client".to_owned() };
-    operations::wish(&state, caller, OperationKind::Order, id, event).await
 }
 
 /// Reads every field before it gives up, so that all mistakes are reported together.

@@ -1,8 +1,8 @@
 //! `POST /v1/payout_schedules` asks for payouts by the clock, of what is owed to a beneficiary; `POST
 //! /v1/payout_schedules/{id}/dues` says that more is.
 
+use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
 use axum::response::Response;
 use payfleet_core::Asset;
 use payfleet_core::kinds::lifecycle::Event;
@@ -15,13 +15,11 @@ use payfleet_queue::{Error, When};
 use utoipa::ToSchema;
 
 use super::payouts;
-use crate::auth::Caller;
 use crate::fields::Fields;
 use crate::idempotency::IdempotencyKey;
-use crate::operations::{self, Accepted, Post};
+use crate::operations::{Accepted, Post};
 use crate::problem::Problem;
 use crate::schemas;
-use crate::state::AppState;
 
 const LONGEST_CRON: usize = 100;
 const LONGEST_ZONE: usize = 64;
@@ -104,22 +102,6 @@ pub(crate) async fn owe(id: Result<Path<String>, PathRejection>, post: Post) -> 
         Some(Event::Owed { money: fields.money("amount", asset)? })
     };
     post.wish(OperationKind::PayoutSchedule, id, read).await
-}
-
-/// Cancels a payout schedule
-///
-/// It pays nothing more. Payouts that it has made go on, and can be cancelled as any payout.
-#[utoipa::path(post, path = "/v1/payout_schedules/{id}/cancel", operation_id = "cancel_payout_schedule",
-    tag = "operations",
-    params(("id" = String, Path, format = "uuid", description = "The operation_id of the schedule.")),
-    responses((status = 202, body = Accepted)))]
-pub(crate) async fn cancel(
-    State(state): State<AppState>,
-    caller: Caller,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Problem> {
-    let event = Event::Cancelled { by: "client".to_owned() };
-    operations::wish(&state, caller, OperationKind::PayoutSchedule, id, event).await
 }
 
 /// Reads every field before it gives up, so that all mistakes are reported together.

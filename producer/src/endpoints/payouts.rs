@@ -1,24 +1,19 @@
 //! `POST /v1/payouts` asks for one payment to one beneficiary: in crypto to an address, or from a
 //! connected account to its own bank.
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
 use axum::response::Response;
 use payfleet_core::Asset;
 use payfleet_core::address::Network;
-use payfleet_core::kinds::lifecycle::Event;
+use payfleet_core::kinds::Request;
 use payfleet_core::kinds::payout::{Destination, Origin, Payout, Speed};
-use payfleet_core::kinds::{OperationKind, Request};
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 
-use crate::auth::Caller;
 use crate::fields::{Fields, Use};
 use crate::idempotency::IdempotencyKey;
-use crate::operations::{self, Accepted, Post};
+use crate::operations::{Accepted, Post};
 use crate::problem::Problem;
 use crate::schemas;
-use crate::state::AppState;
 
 const LONGEST_ADDRESS: usize = 128;
 const LONGEST_REFERENCE: usize = 200;
@@ -73,21 +68,6 @@ pub(super) fn speed() -> Object {
     params(IdempotencyKey), request_body = PayoutRequest, responses((status = 202, body = Accepted)))]
 pub(crate) async fn create(post: Post) -> Result<Response, Problem> {
     post.accept(|fields| read(fields).map(Request::Payout)).await
-}
-
-/// Cancels a payout
-///
-/// It ends a payout that nothing was sent for yet. Afterwards it comes too late, and changes nothing.
-#[utoipa::path(post, path = "/v1/payouts/{id}/cancel", operation_id = "cancel_payout", tag = "operations",
-    params(("id" = String, Path, format = "uuid", description = "The operation_id of the payout.")),
-    responses((status = 202, body = Accepted)))]
-pub(crate) async fn cancel(
-    State(state): State<AppState>,
-    caller: Caller,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Problem> {
-    let event = Event::Cancelled { by: "client".to_owned() };
-    operations::wish(&state, caller, OperationKind::Payout, id, event).await
 }
 
 /// Reads every field before it gives up, so that all mistakes are reported together.

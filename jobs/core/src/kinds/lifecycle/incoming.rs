@@ -66,17 +66,17 @@ impl Operation {
         }
     }
 
-    /// The client does not want it any more: only what is still ours ends by that.
+    /// The client does not want it any more: only what is still ours ends by that. So is what is tried again,
+    /// for it is proven that nothing has happened so far.
     pub(super) fn cancelled(&self) -> Applied {
         match self.state {
-            State::Requested => self.ended("cancelled", None),
+            State::Requested | State::Retrying { .. } => self.ended("cancelled", None),
             State::Accepted { .. } if self.request.is_standing() => self.ended("cancelled", None),
             State::Accepted { received, .. } if self.request.is_awaited() => {
                 self.ended("cancelled", received)
             }
             State::Accepted { .. }
             | State::Submitting { .. }
-            | State::Retrying { .. }
             | State::InDoubt { .. }
             | State::Quarantined { .. }
             | State::Settled { .. }
@@ -90,7 +90,8 @@ impl Operation {
             received.map_or_else(|| "nothing was paid".to_owned(), |money| format!("{money} was paid"));
         let reason = if self.request.is_awaited() { format!("{how}; {paid}") } else { how.to_owned() };
         let discrepancy = received.map(|money| format!("{how}, and {money} was paid: too little"));
-        let outcome = Outcome { discrepancy, ..Outcome::default() };
+        let releases_reservation = self.reservation().is_some();
+        let outcome = Outcome { discrepancy, releases_reservation, ..Outcome::default() };
         Applied { state: State::Failed { reason }, outcome }
     }
 
