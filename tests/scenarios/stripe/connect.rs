@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use payfleet_core::Money;
+use payfleet_core::job::Origin;
+use payfleet_core::kinds::{JobKind, OperationKind};
+use payfleet_core::{Money, OperationId, TenantId};
 use payfleet_providers::stripe::{Client, IdempotencyKey, NewReversal};
 use payfleet_tests::world::{Setup, World};
+use payfleet_worker::jobs::{self, Subject};
 use serde_json::json;
 
 use super::{
@@ -173,5 +176,52 @@ async fn a_payout_that_the_bank_refuses_fails_and_nothing_is_posted() {
     world.run_until_idle().await;
     world.assert_state(id, "failed").await;
     assert_eq!(balance(&world, "payouts:default").await, "");
+    world.finish().await;
+}
+
+/// Nobody has heard of the account, because nobody has looked at its job yet.
+#[tokio::test]
+async fn a_transfer_to_an_account_whose_queue_is_paused_waits_for_it() {
+    let world = World::start().await;
+    fund(&world, "funds").await;
+    let accounts = JobKind::Account.queue().unwrap();
+    world.queue.pause(&accounts).await.unwrap();
+    let body = json!({"country": "US", "email": "carrier@example.com"});
+    let account = ask(&world, "/v1/accounts", "carrier", body).await;
+    let transfer = ask(&world, "/v1/transfers", "t", transfer(account, "10")).await;
+    until(&world, transfer, "requested").await;
+    let subject = Subject { id: transfer, kind: OperationKind::Transfer, tenant: TenantId::default() };
+    for look in 0..13 {
+        let job = jobs::wake_up(&subject, 1_000 + look, Duration::ZERO, Origin::Admin).unwrap();
+        world.queue.enqueue(std::slice::from_ref(&job)).await.unwrap();
+        let is_over = async |world: &World| world.queue.find(&job.queue, job.id).await.unwrap().is_none();
+        world.until("it has been looked at", is_over).await;
+    }
+    world.assert_state(transfer, "requested").await;
+    world.queue.resume(&accounts).await.unwrap();
+    until(&world, account, "settled").await;
+    until(&world, transfer, "failed").await;
+    let reason = shown(&world, transfer).await["reason"].clone();
+    assert!(reason.as_str().unwrap().contains("external_account"), "it is known now: {reason}");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_transfer_to_an_account_that_nobody_has_heard_of_for_a_day_is_shown_to_a_person() {
+    let world = World::start().await;
+    let nobody = OperationId::derive(&TenantId::default(), "/v1/accounts", "never asked for");
+    let id = ask(&world, "/v1/transfers", "t", transfer(nobody, "10")).await;
+    until(&world, id, "requested").await;
+    world.age(id, 25 * 3_600).await;
+    let is_parked = async |world: &World| {
+        let view = world.store.operation(id).await.unwrap();
+        view.is_some_and(|view| view.parked.as_deref() == Some("subject_unknown"))
+    };
+    world.until("it is parked", is_parked).await;
+    world.assert_state(id, "requested").await;
+    let is_told = async |world: &World| world.store.has_dead_letter(id).await.unwrap();
+    world.until("a person is told", is_told).await;
+    world.api.post(&format!("/v1/transfers/{id}/cancel"), "unused", &json!({})).await.accepted();
+    until(&world, id, "failed").await;
     world.finish().await;
 }

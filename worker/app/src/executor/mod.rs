@@ -48,9 +48,9 @@ const MOST_STEPS: usize = 6;
 /// A day, in milliseconds.
 const DAY_MS: u64 = 24 * 3_600_000;
 
-/// How often something that an operation builds on is looked for, where nobody has heard of it. Each
-/// look is two versions: with [`BETWEEN_LOOKS`], some minutes.
-const MOST_LOOKS_FOR_A_SUBJECT: i64 = 24;
+/// How long an operation waits for something that nobody has heard of, in milliseconds. Its first job may
+/// be held up for as long as its queue is paused or behind.
+const SUBJECT_WITHIN_MS: u64 = DAY_MS;
 /// How long an operation waits between two looks at what it builds on.
 const BETWEEN_LOOKS: Backoff = Backoff { base_ms: 500, cap_ms: 60_000 };
 
@@ -256,15 +256,17 @@ impl Executor {
         }
     }
 
-    /// Leaves the operation until what it builds on has come further, which wakes it. Something that
-    /// nobody has heard of for a while is taken for a mistake of the client's.
+    /// Leaves the operation until what it builds on has come further, which wakes it. What nobody has heard
+    /// of for long may be a mistake of the client's, or still on its way: a person decides.
     async fn wait(&self, running: &mut Running<'_>, known: bool) -> Result<Step, StoreError> {
-        if !known && running.claimed.version > MOST_LOOKS_FOR_A_SUBJECT {
+        if !known && running.claimed.age_ms > SUBJECT_WITHIN_MS {
             let subject = running.claimed.operation.request.subject();
             let kind = subject.map_or("operation", |subject| subject.kind.as_str());
-            let reason = format!("there is no {kind} with the id that was given");
-            self.record(running, &Event::Refused { reason }).await?;
-            return Ok(Step::Again);
+            let reason = format!(
+                "nobody has heard of the {kind} it is about for a day; look for its job in the queue {kind}, or \
+                 cancel it"
+            );
+            return self.park(running, Parked::SubjectUnknown, reason).await;
         }
         let looks = i32::try_from(running.claimed.version).unwrap_or(i32::MAX);
         let delay_ms = self.schedule.backoff_ms(BETWEEN_LOOKS, looks);
@@ -374,9 +376,11 @@ fn parked_outcome(running: &Running<'_>, parked: Parked, reason: &str) -> Outcom
     let class = match parked {
         Parked::InDoubt => OutcomeClass::Ambiguous.as_str(),
         Parked::AttemptsExhausted => OutcomeClass::Retryable.as_str(),
-        Parked::Quarantined | Parked::JobDied | Parked::ProviderRefusesUs | Parked::NotFinal => {
-            OutcomeClass::Terminal.as_str()
-        }
+        Parked::Quarantined
+        | Parked::JobDied
+        | Parked::ProviderRefusesUs
+        | Parked::NotFinal
+        | Parked::SubjectUnknown => OutcomeClass::Terminal.as_str(),
     };
     dead(class, parked.as_str(), reason)
 }

@@ -130,6 +130,8 @@ pub enum Parked {
     ProviderRefusesUs,
     /// The provider has had it for long without saying anything final, and is not asked any more.
     NotFinal,
+    /// Nobody has heard of what it builds on. Nothing was sent.
+    SubjectUnknown,
 }
 
 impl Parked {
@@ -143,6 +145,7 @@ impl Parked {
             Self::JobDied => "job_died",
             Self::ProviderRefusesUs => "provider_refuses_us",
             Self::NotFinal => "not_final",
+            Self::SubjectUnknown => "subject_unknown",
         }
     }
 }
