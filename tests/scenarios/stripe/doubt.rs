@@ -165,6 +165,24 @@ async fn an_effect_whose_key_is_too_old_is_found_by_our_reference() {
     world.finish().await;
 }
 
+/// The last hour of the day is a margin: what is sent in it could arrive after it.
+#[tokio::test]
+async fn a_key_that_is_nearly_too_old_is_not_sent_again() {
+    let mut world = World::with(Setup { workers: 0, ..Setup::default() }).await;
+    world.providers.plan(&world.providers.stripe, "/v1/payment_intents", 1, json!("hold_after_effect")).await;
+    let victim = world.worker_process("victim").await;
+    let id = ask(&world, "/v1/payments", "p", payment("5", "pm_card_visa")).await;
+    world.providers.held(&world.providers.stripe, 1).await;
+    victim.kill().await;
+    world.providers.release(&world.providers.stripe).await;
+    world.age_intents(23).await;
+    world.add_worker();
+    until(&world, id, "settled").await;
+    let probes = world.exchanges().await;
+    assert!(probes.iter().all(|(_, _, answered)| answered.is_none()), "only looked up: {probes:?}");
+    world.finish().await;
+}
+
 /// What moves no money is looked for as well: by our reference, or by where it was to go.
 #[tokio::test]
 async fn an_account_a_customer_and_a_payment_method_whose_key_is_too_old_are_found_and_not_made_again() {

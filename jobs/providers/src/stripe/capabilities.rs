@@ -2,8 +2,9 @@
 
 use crate::capabilities::{Amounts, Capabilities, Doubt, Listing, Operation, Paging};
 
-/// Stripe keeps a key for at least 24 hours; after that the same key runs again as a new one.
-pub(super) const KEY_WINDOW_MS: i64 = 24 * 3_600_000;
+/// Stripe keeps a key for at least 24 hours; after that the same key runs again as a new one. We stop an hour
+/// before: what is sent inside the window must arrive inside it.
+pub(super) const KEY_WINDOW_MS: i64 = 23 * 3_600_000;
 const SAME_KEY: Doubt = Doubt::SameKey { window_ms: KEY_WINDOW_MS };
 const PAGES: Paging = Paging::Cursor { page: 100 };
 

@@ -9,6 +9,7 @@ use payfleet_queue::Outcome;
 use payfleet_store::{ClaimRequest, StoreError};
 
 use super::call::new_intent;
+use super::since::Since;
 use super::{Executor, Step};
 use crate::weather::Leave;
 
@@ -21,7 +22,12 @@ pub(super) enum Begun {
 }
 
 impl Executor {
-    pub(super) async fn begin(&self, job: &Job, request: &ClaimRequest<'_>) -> Result<Begun, StoreError> {
+    pub(super) async fn begin(
+        &self,
+        job: &Job,
+        request: &ClaimRequest<'_>,
+        since: Since,
+    ) -> Result<Begun, StoreError> {
         let as_ever = Ok(Begun::ToBeClaimed(None));
         // Only then is it likely that there is no row.
         let Some(first) = request.first.filter(|_| job.deliveries <= 1) else { return as_ever };
@@ -39,7 +45,7 @@ impl Executor {
         let Some(claimed) = self.store.begin(request.id, first, &intent, &request.job).await? else {
             return Ok(Begun::ToBeClaimed(Some(Ok(leave))));
         };
-        let mut running = self.running(claimed, request.job.clone());
+        let mut running = self.running(claimed, request.job.clone(), since);
         Ok(Begun::Settled(match self.send(&mut running, client, leave, &effect, &intent).await? {
             Step::Settle(outcome) => outcome,
             Step::Again => self.drive(running).await?,

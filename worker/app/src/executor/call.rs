@@ -13,6 +13,7 @@ use payfleet_queue::Outcome;
 use payfleet_store::{Attempt, NewIntent, Next, Opened, Purpose, StoreError};
 use tracing::Instrument;
 
+use super::since::not_sent;
 use super::{Executor, Running, Step, ask_later, parked_outcome, settle_with};
 use crate::jobs;
 use crate::weather::Leave;
@@ -70,8 +71,12 @@ impl Executor {
         intent: &NewIntent,
     ) -> Result<Step, StoreError> {
         let started = Instant::now();
-        let call = client.call(effect, &intent.key).instrument(provider_span(running, "call"));
-        let (reply, _) = gate::through(Some(Box::new(leave)), call).await;
+        let reply = if let Some(not_now) = running.since.too_long() {
+            Reply { outcome: not_sent(not_now), http_status: None, request_id: None }
+        } else {
+            let call = client.call(effect, &intent.key).instrument(provider_span(running, "call"));
+            Box::pin(gate::through(Some(Box::new(leave)), call)).await.0
+        };
         let attempt = attempt_of(intent.number, &reply, started.elapsed());
         log_call(running, &attempt);
         self.save_outcome(running, reply.outcome, &attempt).await

@@ -18,6 +18,7 @@ mod incoming;
 mod put_off;
 mod resolve;
 mod schedule;
+mod since;
 mod tick;
 
 use std::sync::Arc;
@@ -41,6 +42,7 @@ use crate::jobs::{self, Subject};
 use crate::weather::{Leave, Weather};
 use begin::Begun;
 use schedule::Schedule;
+use since::Since;
 
 /// How many steps one job may take: open, call, confirm, and one to spare. More means a loop.
 const MOST_STEPS: usize = 6;
@@ -80,6 +82,8 @@ enum Step {
 /// An operation in the hands of this worker.
 struct Running<'a> {
     claimed: Box<Claimed>,
+    /// Just before it was claimed.
+    since: Since,
     job: JobRef,
     policy: Policy,
     subject: Subject,
@@ -137,7 +141,8 @@ impl Executor {
             job: JobRef { id: job.envelope.id, worker: self.worker.to_string(), trace: current_trace() },
             redrive: job.envelope.origin == Origin::Redrive,
         };
-        let leave = match self.begin(job, &request).await? {
+        let since = Since::now();
+        let leave = match self.begin(job, &request, since).await? {
             Begun::Settled(outcome) => return Ok(outcome),
             Begun::ToBeClaimed(leave) => leave,
         };
@@ -162,12 +167,12 @@ impl Executor {
                 return Ok(dead("terminal", "unknown_operation", message));
             }
         };
-        let mut running = self.running(claimed, request.job);
+        let mut running = self.running(claimed, request.job, since);
         running.leave = leave.filter(|_| running.claimed.operation.state == State::Requested);
         self.drive(running).await
     }
 
-    fn running(&self, claimed: Box<Claimed>, job: JobRef) -> Running<'_> {
+    fn running(&self, claimed: Box<Claimed>, job: JobRef, since: Since) -> Running<'_> {
         let operation = &claimed.operation;
         let kind = operation.request.kind();
         Running {
@@ -177,6 +182,7 @@ impl Executor {
             client: self.clients.of(operation.request.provider()),
             leave: None,
             claimed,
+            since,
         }
     }
 

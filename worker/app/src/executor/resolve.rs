@@ -44,7 +44,7 @@ impl Executor {
         number: i32,
     ) -> Result<Step, StoreError> {
         let Some(client) = running.client else { return Ok(Step::Settle(not_here(running))) };
-        let Some(intent) = running.claimed.intent.clone() else {
+        let Some(mut intent) = running.claimed.intent.clone() else {
             return Err(StoreError::Corrupt {
                 table: "intents",
                 column: "closed_at",
@@ -60,6 +60,10 @@ impl Executor {
             );
             return self.park(running, Parked::InDoubt, reason).await;
         }
+        if let Some(not_now) = running.since.too_long() {
+            return self.put_off(running, not_now).await;
+        }
+        intent.age_ms = running.since.older(intent.age_ms);
         let started = Instant::now();
         let probing = probe(client, policy, effect, &intent).instrument(provider_span(running, "probe"));
         let (probed, kept_back) = gate::through(None, probing).await;
