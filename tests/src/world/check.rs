@@ -206,6 +206,15 @@ impl World {
         assert_eq!(done.expect("Postgres").rows_affected(), 1);
     }
 
+    /// Makes every call that is under way as old as one that nobody waits for any more.
+    pub async fn age_calls(&self) {
+        let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
+        let older =
+            "UPDATE operations SET updated_at = updated_at - interval '2 minutes', next_wake_at = now()
+                     WHERE state = 'submitting'";
+        sqlx::query(older).execute(&mut connection).await.expect("the calls");
+    }
+
     /// Makes every open intent as old as if it had been opened that many hours ago.
     pub async fn age_intents(&self, hours: i32) {
         let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
