@@ -63,9 +63,14 @@ async fn redis_emptied_in_the_middle_of_many_operations_is_rebuilt() {
             repeated += 1;
         }
     }
-    // Calls whose jobs were lost are left alone for a minute and a half, in case somebody still makes them.
-    world.age_calls().await;
-    world.until("every operation is at rest", async |world| at_rest(world, &ids).await).await;
+    // What was claimed for a job that is lost is left alone for a minute and a half.
+    let rest = async |world: &World| {
+        world.give_up_claims().await;
+        at_rest(world, &ids).await
+    };
+    world.until("every operation is at rest", rest).await;
+    // Wake-ups that are not needed any more would be waited for.
+    world.forget_redis().await;
     world.abandon_webhooks();
     world.run_until_idle().await;
 
@@ -194,7 +199,8 @@ async fn known(world: &World) -> usize {
 async fn at_rest(world: &World, ids: &[OperationId]) -> bool {
     for id in ids {
         match world.store.operation(*id).await.unwrap() {
-            Some(view) if view.state.is_final() || view.parked.is_some() => {}
+            Some(view) if view.state.is_final() => {}
+            Some(view) if view.parked.is_some() && world.store.has_dead_letter(*id).await.unwrap() => {}
             _ => return false,
         }
     }

@@ -206,13 +206,14 @@ impl World {
         assert_eq!(done.expect("Postgres").rows_affected(), 1);
     }
 
-    /// Makes every call that is under way as old as one that nobody waits for any more.
-    pub async fn age_calls(&self) {
+    /// Makes what is not due for long due at once, and as old as what nobody waits for any more: what a
+    /// worker has claimed and lost its job for among them.
+    pub async fn give_up_claims(&self) {
         let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
         let older =
             "UPDATE operations SET updated_at = updated_at - interval '2 minutes', next_wake_at = now()
-                     WHERE state = 'submitting'";
-        sqlx::query(older).execute(&mut connection).await.expect("the calls");
+                     WHERE next_wake_at > now() + interval '10 s' AND updated_at < now() - interval '5 s'";
+        sqlx::query(older).execute(&mut connection).await.expect("the claims");
     }
 
     /// Makes every open intent as old as if it had been opened that many hours ago.
