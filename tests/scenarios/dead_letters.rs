@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use payfleet_core::OperationId;
 use payfleet_tests::world::{Setup, World};
 use serde_json::json;
 
@@ -34,14 +35,20 @@ async fn a_job_that_cannot_be_read_is_dead_with_its_history_and_archived() {
     world.finish().await;
 }
 
-#[tokio::test]
-async fn a_parked_payout_that_an_operator_releases_goes_on_under_the_same_key() {
-    let world = World::start().await;
+/// A payout that stands still: the provider has refused our credentials once.
+async fn parked_payout(world: &World) -> OperationId {
     let refusal = json!({"body": {"state": 1, "message": "Invalid Sign."}});
     world.providers.plan(&world.providers.heleket, "/v1/payout", 1, refusal).await;
     let id = world.api.payout("order-1", "15.5").await.accepted();
     world.run_until_idle().await;
     world.assert_state(id, "retrying").await;
+    id
+}
+
+#[tokio::test]
+async fn a_parked_payout_that_an_operator_releases_goes_on_under_the_same_key() {
+    let world = World::start().await;
+    let id = parked_payout(&world).await;
     let letter = world.store.dead_letters(10, false).await.unwrap().remove(0);
 
     let listed = world.payfleet(&["dlq", "list", "--json"]).await;
@@ -92,11 +99,7 @@ async fn looks_at_a_chain_that_are_refused_our_credentials_leave_no_dead_letters
 #[tokio::test]
 async fn a_parked_payout_that_its_client_cancels_is_over_and_was_never_made() {
     let world = World::start().await;
-    let refusal = json!({"body": {"state": 1, "message": "Invalid Sign."}});
-    world.providers.plan(&world.providers.heleket, "/v1/payout", 1, refusal).await;
-    let id = world.api.payout("order-1", "15.5").await.accepted();
-    world.run_until_idle().await;
-    world.assert_state(id, "retrying").await;
+    let id = parked_payout(&world).await;
     world.api.post(&format!("/v1/payouts/{id}/cancel"), "unused", &json!({})).await.accepted();
     world.run_until_idle().await;
     let shown = world.api.get(&format!("/v1/payouts/{id}")).await.body;
