@@ -7,7 +7,7 @@ use payfleet_core::kinds::OperationKind;
 use payfleet_core::kinds::lifecycle::State;
 use payfleet_core::kinds::payout::Origin;
 use payfleet_core::provider::Provider;
-use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, KnownFormat, SchemaFormat, SchemaType};
 use utoipa::openapi::{Object, ObjectBuilder, OneOfBuilder, Ref, Schema, Type};
 
 const ASSET: &str = "Asset";
@@ -23,6 +23,39 @@ fn text(description: &str) -> ObjectBuilder {
 pub(crate) fn words<T: AsRef<str>>(description: &str, words: impl IntoIterator<Item = T>) -> Object {
     let words: Vec<String> = words.into_iter().map(|word| word.as_ref().to_owned()).collect();
     text(description).enum_values(Some(words)).build()
+}
+
+/// What a client needs to go on, by name; members differ by kind.
+pub(crate) fn result() -> Object {
+    let number = |description: &str| {
+        ObjectBuilder::new().schema_type(Type::Integer).description(Some(description)).build()
+    };
+    let card = ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .description(Some("What the payer knows it by, where it is a card."))
+        .property("brand", text("`visa`, `mastercard`, ..."))
+        .property("last4", text("The end of its number."))
+        .property("exp_month", number("The last month it is good for, 1 to 12."))
+        .property("exp_year", number("The year of that month."));
+    let method = ObjectBuilder::new()
+        .property("id", text("Its id, as `payment_method` of a payment."))
+        .property("type", text("`card`, `us_bank_account`, ..."))
+        .property("card", card)
+        .required("id")
+        .required("type")
+        .required("card");
+    let methods = ArrayBuilder::new()
+        .items(method)
+        .description(Some("What a customer pays with, newest first, at most 100."))
+        .build();
+    ObjectBuilder::new()
+        .description(Some(
+            "What the client needs to go on, by name: a wallet's `address`, a link's `url`, a payment's `status` and \
+             `client_secret`, what an account may do and has `currently_due`, a customer's `payment_methods`.",
+        ))
+        .property("payment_methods", methods)
+        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+        .build()
 }
 
 /// An asset's code, or null.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use payfleet_core::kinds::OperationKind;
 use payfleet_core::kinds::lifecycle::State;
+use payfleet_core::provider::Facts;
 use payfleet_core::{JobId, OperationId, Timestamp};
 use payfleet_queue::{JobView, Place};
 use payfleet_store::{DeadLetter, ListedOperation, OperationPage, OperationView};
@@ -60,9 +61,9 @@ pub(crate) struct Shown<'a> {
     /// The transaction on the chain, once known.
     #[serde(skip_serializing_if = "Option::is_none")]
     tx_hash: Option<&'a str>,
-    /// What the client needs to go on: a wallet's address, a link.
     #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<&'a BTreeMap<String, String>>,
+    #[schema(schema_with = schemas::result, required = false)]
+    result: Option<&'a Facts>,
     /// How its payer is told where to pay: of an order that waits for money.
     #[serde(skip_serializing_if = "Option::is_none")]
     pay_by: Option<PayBy>,
@@ -197,7 +198,7 @@ pub(crate) fn line(row: &ListedOperation) -> [Cell<'_>; COLUMNS.len()] {
 /// The address of an order that waits for money, to be scanned.
 fn pay_by(row: &OperationView) -> Option<PayBy> {
     let waits = row.kind == OperationKind::Order && matches!(row.state, State::Accepted { .. });
-    let address = row.state.facts()?.get("address").filter(|_| waits)?;
+    let address = row.state.facts()?.get("address").filter(|_| waits)?.as_str()?;
     PayBy::of(row.request.network()?, address, row.request.money()?)
 }
 

@@ -120,7 +120,7 @@ impl Stage {
             // One wallet an investor, and a reading is the same when it comes again.
             Row::Wallet | Row::Telemetry => return None,
             // The address stands in for a reference.
-            Row::Order => references = view.state.facts()?.get("address").cloned().into_iter().collect(),
+            Row::Order => references = vec![view.state.facts()?.get("address")?.as_str()?.to_owned()],
             _ => {}
         }
         let effects = self.world.providers.effects(self.sandbox()).await;

@@ -80,6 +80,30 @@ async fn polls_that_are_refused_our_credentials_go_on_and_leave_no_dead_letters(
     world.finish().await;
 }
 
+/// What Heleket has taken and then will not be asked about is a riddle for a person, told once; the polls
+/// go on.
+#[tokio::test]
+async fn polls_that_are_refused_for_good_go_on_and_are_one_discrepancy() {
+    let hour = Duration::from_secs(3_600);
+    let world = World::with(Setup { heleket_settles_after: hour, ..Setup::default() }).await;
+    let heleket = &world.providers.heleket;
+    let body =
+        json!({"state": 1, "message": "Validation error", "errors": {"uuid": ["Unknown."]}}).to_string();
+    let headers = json!({"content-type": "application/json"});
+    let gone = json!({"answer": {"status": 422, "headers": headers, "body": body}});
+    world.providers.plan(heleket, "/v1/payout/info", 3, gone).await;
+    let id = world.api.payout("order-1", "15.5").await.accepted();
+    let refused = async |world: &World| world.providers.fired(&world.providers.heleket).await == 3;
+    world.until("it was refused, and asked about again", refused).await;
+    world.assert_state(id, "accepted").await;
+    assert_eq!(world.store.open_discrepancies().await.unwrap(), 1);
+    world.providers.stripe_clock.pass(hour);
+    world.run_until_idle().await;
+    world.assert_state(id, "settled").await;
+    assert!(world.store.dead_letters(10, true).await.unwrap().is_empty());
+    world.finish().await;
+}
+
 #[tokio::test]
 async fn looks_at_a_chain_that_are_refused_our_credentials_leave_no_dead_letters() {
     let world = World::start().await;

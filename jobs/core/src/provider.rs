@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::Money;
 use crate::kinds::Request;
@@ -208,8 +209,11 @@ pub struct Report {
     pub fee: Option<Decimal>,
     /// What the client needs to go on, by our names: a wallet's `address`, a link's `url`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub facts: BTreeMap<String, String>,
+    pub facts: Facts,
 }
+
+/// What is told by name: text, numbers, lists.
+pub type Facts = BTreeMap<String, Value>;
 
 /// Facts that let whoever has them act: they are for the client that asked, and for no record.
 const SECRET_FACTS: [&str; 2] = ["client_secret", "url"];
@@ -218,10 +222,10 @@ const SECRET_FACTS: [&str; 2] = ["client_secret", "url"];
 const HIDDEN: &str = "(hidden)";
 
 /// Hides what no record should hold.
-pub(crate) fn hide_secrets(facts: &mut BTreeMap<String, String>) {
+pub(crate) fn hide_secrets(facts: &mut Facts) {
     for (name, value) in facts {
         if SECRET_FACTS.contains(&name.as_str()) {
-            HIDDEN.clone_into(value);
+            *value = Value::from(HIDDEN);
         }
     }
 }
@@ -240,7 +244,7 @@ impl Report {
             network: None,
             tx_hash: None,
             fee: None,
-            facts: BTreeMap::new(),
+            facts: Facts::new(),
         }
     }
 }

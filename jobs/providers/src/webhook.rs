@@ -117,6 +117,8 @@ pub struct ParsedEvent {
     /// What it says about one of our effects; a hint, never proof. `None` where it is about something
     /// else or cannot be read as one.
     pub report: Option<Report>,
+    /// Whether it tells of money: then a person must hear of it, should it match no operation of ours.
+    pub is_about_money: bool,
     /// The connected account it belongs to (Stripe Connect).
     pub account: Option<String>,
     /// Whether it is of the live mode (Stripe).

@@ -28,7 +28,8 @@ struct CustomerRequest {
 
 /// Makes a customer
 ///
-/// At Stripe; `provider_ref` is its id there.
+/// At Stripe; `provider_ref` is its id there. Its `result` shows the newest `payment_methods` that it has at Stripe, also
+/// those that others have attached: once Stripe's `payment_method.*` events have told so.
 #[utoipa::path(post, path = "/v1/customers", operation_id = "create_customer", tag = "operations",
     params(IdempotencyKey), request_body = CustomerRequest, responses((status = 202, body = Accepted)))]
 pub(crate) async fn create(post: Post) -> Result<Response, Problem> {

@@ -76,14 +76,14 @@ async fn what_an_account_may_do_is_shown_as_it_changes() {
     onboard(&world, account, "first").await;
     world
         .until("a document is asked for", async |world| {
-            result(world).await["currently_due"] == "individual.verification.document"
+            result(world).await["currently_due"] == json!(["individual.verification.document"])
         })
         .await;
     onboard(&world, account, "second").await;
     world
         .until("nothing is missing", async |world| {
             let told = result(world).await;
-            told["payouts_enabled"] == "true"
+            told["payouts_enabled"] == true
                 && told["transfers"] == "active"
                 && told["currently_due"].is_null()
         })

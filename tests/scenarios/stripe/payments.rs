@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use payfleet_core::JobId;
 use payfleet_core::kinds::JobKind;
+use payfleet_providers::stripe::{Client, CustomerFields, IdempotencyKey};
 use payfleet_tests::world::{Setup, World};
 use serde_json::json;
 
@@ -49,6 +50,51 @@ async fn a_customer_keeps_a_payment_method_pays_with_it_and_lets_it_go() {
         world.run_until_idle().await;
         world.assert_state(id, state).await;
     }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_customer_shows_what_they_pay_with_whoever_changed_it() {
+    let world = World::start().await;
+    let customer = ask(&world, "/v1/customers", "c", json!({"email": "payer@example.com"})).await;
+    until(&world, customer, "settled").await;
+    let told = shown(&world, customer).await;
+    assert_eq!(told["result"], json!({"payment_methods": []}), "{told}");
+    let at_stripe = told["provider_ref"].as_str().unwrap().to_owned();
+    let are = async |world: &World, want: &[&str]| {
+        world
+            .until("what they pay with is shown", async |world| {
+                let told = world.api.get(&format!("/v1/customers/{customer}")).await.body;
+                let brands = told["result"]["payment_methods"].as_array().unwrap();
+                brands.iter().map(|one| one["card"]["brand"].as_str().unwrap()).eq(want.iter().copied())
+            })
+            .await;
+    };
+
+    // By us.
+    let attach = json!({"customer": customer, "payment_method": "pm_card_visa", "change": "attach"});
+    let attached = ask(&world, "/v1/payment_methods", "attach", attach).await;
+    are(&world, &["visa"]).await;
+    let told = shown(&world, customer).await["result"]["payment_methods"][0].clone();
+    let id = shown(&world, attached).await["result"]["payment_method"].clone();
+    let card = json!({"brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2034});
+    assert_eq!(told, json!({"id": id, "type": "card", "card": card}));
+
+    // In Stripe's dashboard.
+    let them = Client::new(&world.providers.stripe_config()).unwrap();
+    let key = |text: &str| IdempotencyKey::new(text).unwrap();
+    them.platform().attach_payment_method("pm_card_mastercard", &at_stripe, &key("theirs")).await.unwrap();
+    are(&world, &["mastercard", "visa"]).await;
+    them.platform().detach_payment_method(id.as_str().unwrap(), &key("gone")).await.unwrap();
+    are(&world, &["mastercard"]).await;
+
+    // A customer whom we did not make is none of our business, and no riddle for a person.
+    let stranger = them.platform().create_customer(&CustomerFields::default(), &key("stranger")).await;
+    let stranger = stranger.unwrap().value.id;
+    them.platform().attach_payment_method("pm_card_visa", &stranger, &key("of-stranger")).await.unwrap();
+    world.run_until_idle().await;
+    assert_eq!(world.store.open_discrepancies().await.unwrap(), 0);
+    world.assert_state(customer, "settled").await;
     world.finish().await;
 }
 

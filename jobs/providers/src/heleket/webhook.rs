@@ -135,6 +135,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<ParsedEvent, ParseError> {
         provider_ref: uuid,
         our_reference: event.filled("order_id"),
         report,
+        is_about_money: true,
         account: None,
         livemode: None,
     })

@@ -4,8 +4,6 @@
 //! Every call is one POST under the intent's key. The reference that we leave in the metadata finds it
 //! again when Stripe has forgotten the key.
 
-use std::collections::BTreeMap;
-
 use payfleet_core::kinds::account::{Account, AccountLink};
 use payfleet_core::kinds::collect::{
     Capture, Change, Customer, MethodChange, Payment, PaymentChange, PaymentMethod, Refund,
@@ -14,15 +12,16 @@ use payfleet_core::kinds::collect::{
 use payfleet_core::kinds::payout::{Destination, Payout, Speed};
 use payfleet_core::kinds::transfer::Transfer;
 use payfleet_core::kinds::{Asked, Request};
-use payfleet_core::provider::{Action, DoubtPolicy, Effect, Progress, Report};
+use payfleet_core::provider::{Action, DoubtPolicy, Effect, Facts, Progress, Report};
 use payfleet_core::{ProviderKey, Timestamp};
 use secrecy::ExposeSecret;
+use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 
 use super::REFERENCE;
 use super::capabilities::KEY_WINDOW_MS;
 use super::client::{Answered, Client, IdempotencyKey};
-use super::objects::{Metadata, Requirements};
+use super::objects::{self, Metadata, Requirements};
 use super::params::{
     Confirmation, CustomerFields, NewAccount, NewAccountLink, NewPaymentIntent, NewPayout, NewRefund,
     NewTransfer, Redirects,
@@ -146,9 +145,9 @@ impl Client {
             kind: AccountLinkType::Onboarding,
         };
         let answered = self.platform().create_account_link(&params, &idempotency_key(key)?).await?;
-        let facts = BTreeMap::from([
-            ("url".to_owned(), answered.value.url.expose_secret().to_owned()),
-            ("expires_at".to_owned(), rfc3339(answered.value.expires_at)),
+        let facts = Facts::from([
+            ("url".to_owned(), answered.value.url.expose_secret().into()),
+            ("expires_at".to_owned(), rfc3339(answered.value.expires_at).into()),
         ]);
         // A link has no id of its own.
         Ok(made(&answered, format!("link:{}", key.prefix(32)), facts))
@@ -162,7 +161,7 @@ impl Client {
             metadata: reference(key),
         };
         let answered = self.platform().create_customer(&params, &idempotency_key(key)?).await?;
-        Ok(made(&answered, answered.value.id.clone(), BTreeMap::new()))
+        Ok(made(&answered, answered.value.id.clone(), paying_with(&[])))
     }
 
     async fn change_method(
@@ -203,7 +202,7 @@ impl Client {
         };
         let answered = self.platform().create_payment_intent(&params, &idempotency_key(key)?).await?;
         let secret = answered.value.client_secret.as_ref();
-        let facts = secret.map(|secret| ("client_secret".to_owned(), secret.expose_secret().to_owned()));
+        let facts = secret.map(|secret| ("client_secret".to_owned(), secret.expose_secret().into()));
         let mut reply = told(answered)?;
         if let payfleet_core::provider::CallOutcome::Accepted { report } = &mut reply.outcome {
             report.facts.extend(facts);
@@ -230,8 +229,7 @@ impl Client {
         };
         // What became of the payment is the payment's own story; this one is about the change.
         let word = change.action().as_str();
-        let facts =
-            BTreeMap::from([("payment_status".to_owned(), answered.value.status.as_str().to_owned())]);
+        let facts = Facts::from([("payment_status".to_owned(), answered.value.status.as_str().into())]);
         Ok(made(&answered, format!("{payment}:{word}:{}", key.prefix(8)), facts))
     }
 
@@ -284,16 +282,22 @@ fn told<T>(answered: Answered<T>) -> Result<Reply, ProviderError> {
 }
 
 /// An answer that is the end of it: the thing exists.
-fn made<T>(answered: &Answered<T>, provider_ref: String, facts: BTreeMap<String, String>) -> Reply {
+fn made<T>(answered: &Answered<T>, provider_ref: String, facts: Facts) -> Reply {
     Reply::accepted(exists(provider_ref, facts), answered.http_status, answered.request_id.clone())
 }
 
-pub(super) fn exists(provider_ref: String, facts: BTreeMap<String, String>) -> Report {
+pub(super) fn exists(provider_ref: String, facts: Facts) -> Report {
     Report { facts, ..Report::of(provider_ref, Progress::Succeeded, "exists") }
 }
 
 /// That payment method `id` is attached or detached as `method` asks.
 pub(super) fn changed(method: &PaymentMethod, id: &str, key: &ProviderKey) -> Report {
     let reference = format!("{id}:{}:{}", method.action().as_str(), key.prefix(8));
-    exists(reference, BTreeMap::from([("payment_method".to_owned(), id.to_owned())]))
+    exists(reference, Facts::from([("payment_method".to_owned(), id.into())]))
+}
+
+/// What a customer pays with.
+pub(super) fn paying_with(methods: &[objects::PaymentMethod]) -> Facts {
+    let shown = methods.iter().map(|one| json!({"id": one.id, "type": one.kind, "card": one.card}));
+    Facts::from([("payment_methods".to_owned(), shown.collect())])
 }

@@ -1,7 +1,5 @@
 //! Finding out at Stripe: what became of a call whose end nobody knows, and how far something has come.
 
-use std::collections::BTreeMap;
-
 use payfleet_core::kinds::Request;
 use payfleet_core::kinds::collect::MethodChange;
 use payfleet_core::provider::{Effect, Finding, Report};
@@ -9,10 +7,13 @@ use payfleet_core::{ProviderKey, Timestamp};
 
 use super::REFERENCE;
 use super::client::Client;
-use super::effects::{changed, exists};
+use super::effects::{changed, exists, paying_with};
 use super::objects::Metadata;
-use super::params::{Created, ListFilter};
+use super::params::{Created, ListFilter, PaymentMethodFilter};
 use crate::client::{ProviderError, not_offered};
+
+/// The most payment methods of a customer that are shown; Stripe's largest page.
+const SHOWN_METHODS: u8 = 100;
 
 /// How far Stripe's clock may be behind ours.
 const CLOCK_SLACK_MS: i64 = 300_000;
@@ -67,7 +68,10 @@ impl Client {
             Request::Customer(_) => {
                 let customers = self.platform().all_customers(&filter).await?;
                 let found = customers.into_iter().find(|one| is_ours(&one.metadata, key));
-                Ok(found.map(|customer| exists(customer.id, BTreeMap::new())))
+                match found {
+                    Some(customer) => Ok(Some(self.customer(&customer.id).await?)),
+                    None => Ok(None),
+                }
             }
             Request::PaymentMethod(method) => {
                 let customer = on.ok_or_else(not_offered)?;
@@ -103,9 +107,9 @@ impl Client {
             Request::Payment(_) => self.platform().payment_intent(provider_ref, &[]).await?.report,
             Request::Refund(_) => self.platform().refund(provider_ref).await?.report,
             Request::Account(_) => self.platform().connected_account(provider_ref).await?.report,
+            Request::Customer(_) => Some(self.customer(provider_ref).await?),
             // These are done when they are answered.
             Request::AccountLink(_)
-            | Request::Customer(_)
             | Request::PaymentMethod(_)
             | Request::PaymentChange(_)
             | Request::Mint(_)
@@ -116,6 +120,24 @@ impl Client {
             | Request::Order(_) => None,
         };
         report.ok_or_else(not_offered)
+    }
+}
+
+impl Client {
+    /// What customer `id` pays with, as Stripe has it: the newest [`SHOWN_METHODS`] of it.
+    async fn customer(&self, id: &str) -> Result<Report, ProviderError> {
+        let newest = PaymentMethodFilter { kind: None, limit: Some(SHOWN_METHODS), starting_after: None };
+        let facts = match self.platform().payment_methods(id, &newest).await {
+            Ok(page) => paying_with(&page.data),
+            // Deleted there by hand: nothing is left to pay with.
+            Err(error) if error.code() == "resource_missing" => {
+                let mut facts = paying_with(&[]);
+                facts.insert("deleted".to_owned(), true.into());
+                facts
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(exists(id.to_owned(), facts))
     }
 }
 

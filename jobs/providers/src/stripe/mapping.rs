@@ -4,9 +4,8 @@
 //! can still become `failed`; whoever waits out those five business days asks again. Unknown words stay
 //! as they came.
 
-use std::collections::BTreeMap;
-
-use payfleet_core::provider::{Progress, Report};
+use payfleet_core::provider::{Facts, Progress, Report};
+use serde_json::Value;
 
 use super::amount::from_minor;
 use crate::json::Object;
@@ -47,8 +46,8 @@ pub(crate) fn report(object: &Object<'_>) -> Option<Report> {
     let facts = match kind.as_str() {
         "account" => of_account(object),
         // What the payer or the client has to do next.
-        "payment_intent" => BTreeMap::from([("status".to_owned(), raw_status.clone())]),
-        _ => BTreeMap::new(),
+        "payment_intent" => Facts::from([("status".to_owned(), raw_status.clone().into())]),
+        _ => Facts::new(),
     };
     Some(Report {
         money,
@@ -59,20 +58,23 @@ pub(crate) fn report(object: &Object<'_>) -> Option<Report> {
 }
 
 /// What a connected account may do, and what its owner still has to bring.
-fn of_account(account: &Object<'_>) -> BTreeMap<String, String> {
+fn of_account(account: &Object<'_>) -> Facts {
     let flags = ["charges_enabled", "payouts_enabled", "details_submitted"];
-    let flags = flags.into_iter().filter_map(|name| Some((name, account.flag(name)?.to_string())));
+    let flags = flags.into_iter().filter_map(|name| Some((name, account.flag(name)?.into())));
     let capabilities = account.object("capabilities");
     let transfers = capabilities.and_then(|capabilities| capabilities.filled("transfers"));
     let requirements = account.object("requirements");
     let due = |name| {
         let listed = requirements.as_ref()?.raw(name)?;
-        serde_json::from_str::<Vec<String>>(listed.get()).ok().map(|due| due.join(", "))
+        serde_json::from_str::<Vec<String>>(listed.get()).ok().filter(|due| !due.is_empty()).map(Value::from)
     };
     let more = [
-        ("transfers", transfers),
-        ("currently_due", due("currently_due").filter(|due| !due.is_empty())),
-        ("disabled_reason", requirements.as_ref().and_then(|object| object.filled("disabled_reason"))),
+        ("transfers", transfers.map(Value::from)),
+        ("currently_due", due("currently_due")),
+        (
+            "disabled_reason",
+            requirements.as_ref().and_then(|object| object.filled("disabled_reason")).map(Value::from),
+        ),
     ];
     let more = more.into_iter().filter_map(|(name, value)| Some((name, value?)));
     flags.chain(more).map(|(name, value)| (name.to_owned(), value)).collect()
@@ -170,6 +172,8 @@ fn failed(status: &str, reason: Option<String>) -> Progress {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn of(kind: &str, status: &str, more: &str) -> Report {
@@ -239,7 +243,7 @@ mod tests {
     #[test]
     fn a_payment_says_what_is_to_be_done_next() {
         let facts = of("payment_intent", "requires_capture", "").facts;
-        assert_eq!(facts.get("status").map(String::as_str), Some("requires_capture"));
+        assert_eq!(facts["status"], "requires_capture");
     }
 
     #[test]
@@ -248,16 +252,13 @@ mod tests {
             "capabilities":{"transfers":"inactive"},
             "requirements":{"currently_due":["external_account","tos_acceptance.date"],"disabled_reason":null}}"#;
         let facts = report(&Object::parse(body).unwrap()).unwrap().facts;
-        let facts: Vec<_> = facts.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        assert_eq!(
-            facts,
-            [
-                ("charges_enabled", "false"),
-                ("currently_due", "external_account, tos_acceptance.date"),
-                ("payouts_enabled", "true"),
-                ("transfers", "inactive"),
-            ]
-        );
+        let want = json!({
+            "charges_enabled": false,
+            "currently_due": ["external_account", "tos_acceptance.date"],
+            "payouts_enabled": true,
+            "transfers": "inactive",
+        });
+        assert_eq!(json!(facts), want);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! them there is no tolerance that switches the check off.
 
 use payfleet_core::Timestamp;
+use payfleet_core::provider::{Progress, Report};
 
 use crate::json::Object;
 use crate::signature::hmac_sha256_hex;
@@ -108,18 +109,35 @@ pub(crate) fn parse(body: &[u8]) -> Result<ParsedEvent, ParseError> {
     let event = Object::parse(body)?;
     let object = event.object("data").and_then(|data| data.object("object"));
     // Thin events carry no object, only what it is called.
-    let report = object.as_ref().and_then(mapping::report);
-    let made_by = object.as_ref().and_then(|object| object.object("metadata")?.filled(REFERENCE));
+    let payer = object.as_ref().and_then(|object| payer(&event, object));
+    let is_about_money = payer.is_none();
+    let report = match &payer {
+        Some(customer) => Some(Report::of(customer, Progress::Succeeded, "exists")),
+        None => object.as_ref().and_then(mapping::report),
+    };
+    let made_by = || object.as_ref().and_then(|object| object.object("metadata")?.filled(REFERENCE));
     let caused_by = || event.object("request").and_then(|request| request.filled("idempotency_key"));
-    let our_reference = made_by.or_else(caused_by);
-    let about = object.or_else(|| event.object("related_object"));
+    let our_reference = if is_about_money { made_by().or_else(caused_by) } else { None };
+    let named = || object.as_ref()?.filled("id");
+    let related = || event.object("related_object")?.filled("id");
     Ok(ParsedEvent {
         event_key: event.filled("id").map_or_else(|| key_of_body(body), |id| key_of(&[&id])),
         event_type: type_of(&event.text("type").unwrap_or_default()),
-        provider_ref: about.and_then(|object| object.filled("id")),
+        provider_ref: payer.or_else(named).or_else(related),
         our_reference,
         report,
+        is_about_money,
         account: event.filled("account"),
         livemode: event.flag("livemode"),
     })
+}
+
+/// The customer whose payment methods have changed, where the event tells of that: one that was let go
+/// names it among what was before.
+fn payer(event: &Object<'_>, object: &Object<'_>) -> Option<String> {
+    if object.text("object")? != "payment_method" {
+        return None;
+    }
+    let before = || event.object("data")?.object("previous_attributes")?.filled("customer");
+    object.filled("customer").or_else(before)
 }

@@ -25,7 +25,7 @@ impl Client {
         })?;
         let watch = Watch { chain, address, url, template: Template::Enriched, mempool: false };
         let subscription = self.subscribe(&watch).await?;
-        let facts = std::iter::once(("address".to_owned(), address.to_owned())).collect();
+        let facts = std::iter::once(("address".to_owned(), address.into())).collect();
         let report = Report { facts, ..Report::of(subscription.to_string(), Progress::Pending, "watched") };
         Ok(Reply { outcome: CallOutcome::Accepted { report }, http_status: None, request_id: None })
     }

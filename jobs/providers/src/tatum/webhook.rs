@@ -47,6 +47,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<ParsedEvent, ParseError> {
         provider_ref: transaction,
         our_reference: None,
         report: None,
+        is_about_money: true,
         account: None,
         livemode: None,
     })

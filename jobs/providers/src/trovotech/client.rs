@@ -4,7 +4,6 @@
 //! are told apart by nothing: doubt about a mint is for a person, who can compare the token list with
 //! the request's `X-Request-ID` at the provider.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use payfleet_core::kinds::distribution::{Distribution, Splitter};
 use payfleet_core::kinds::mint::Share;
 use payfleet_core::kinds::telemetry::Telemetry;
 use payfleet_core::kinds::wallet::Wallet;
-use payfleet_core::provider::{Action, CallOutcome, DoubtPolicy, Effect, Finding, Progress, Report};
+use payfleet_core::provider::{Action, CallOutcome, DoubtPolicy, Effect, Facts, Finding, Progress, Report};
 use payfleet_core::{OutcomeClass, ProviderKey};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -149,8 +148,9 @@ impl Client {
         let investor =
             Investor { email: &wallet.email, name: &wallet.name, kyc_verified: wallet.kyc_verified };
         let made = self.create_wallet(investor, key).await?;
-        let trustee = made.trustee_ref.map(|reference| ("trustee_ref".to_owned(), reference));
-        let facts = std::iter::once(("address".to_owned(), made.address.clone())).chain(trustee).collect();
+        let trustee = made.trustee_ref.map(|reference| ("trustee_ref".to_owned(), reference.into()));
+        let address = ("address".to_owned(), made.address.as_str().into());
+        let facts = std::iter::once(address).chain(trustee).collect();
         let report = Report { facts, ..Report::of(made.address, Progress::Succeeded, "exists") };
         Ok(Reply { outcome: CallOutcome::Accepted { report }, http_status: None, request_id: None })
     }
@@ -176,7 +176,7 @@ impl Client {
             return Err(error);
         }
         let reference = Self::reference(key);
-        let facts = BTreeMap::from([("uris".to_owned(), sent.uris.join(" "))]);
+        let facts = Facts::from([("uris".to_owned(), sent.uris.into())]);
         let report = Report { facts, ..Report::of(reference, Progress::Succeeded, "synced") };
         Ok(Reply { outcome: CallOutcome::Accepted { report }, http_status: None, request_id: None })
     }

@@ -71,6 +71,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<ParsedEvent, ParseError> {
         provider_ref: id,
         our_reference: None,
         report,
+        is_about_money: true,
         account: None,
         livemode: None,
     })

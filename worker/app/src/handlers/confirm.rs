@@ -54,7 +54,8 @@ impl Handlers {
                 Err(error) if error.class() != OutcomeClass::Terminal || error.code() == UNAUTHORIZED => {
                     return Ok(later(job, every, &error));
                 }
-                Err(error) => return Err(error.into()),
+                // It was there, and is not to be had: a word that a person must see, and no proof.
+                Err(error) => Report::of(provider_ref, Progress::Unknown, error.code()),
             };
         if view.state.is_final() {
             return self.hand_over_afterthought(&view, report).await;
@@ -70,7 +71,9 @@ impl Handlers {
         report: Report,
     ) -> Result<Outcome, HandlerError> {
         let is_taken_back = matches!(report.progress, Progress::Failed { .. });
-        if !is_taken_back && !view.request.is_alive() {
+        let is_told = view.request.is_alive() && !matches!(report.progress, Progress::Unknown);
+        if !is_taken_back && !is_told {
+            tracing::info!("It stands as it is: the provider says {:?}.", report.raw_status);
             return Ok(done());
         }
         // One look a version: the same word can be news again.

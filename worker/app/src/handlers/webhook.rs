@@ -62,6 +62,9 @@ impl Handlers {
             [] if self.is_of_a_stranger(&event, &parsed).await? => {
                 self.ignore(received, "it is of an account that we did not make".to_owned()).await
             }
+            [] if !parsed.is_about_money => {
+                self.ignore(received, "it is of something that we did not make".to_owned()).await
+            }
             [] => self.wait_for_operation(job, &event, received, provider_ref).await,
             _ => {
                 let detail = "the event names more than one operation of ours";

@@ -125,10 +125,11 @@ impl Store {
         let to: OffsetDateTime = run.reconcile.to.into();
         let name = after.map(|place| &place.name);
         let rows = sqlx::query!(
+            // As in `held`: one look each.
             "/* run_deposits */ SELECT network, transaction, place, address_key, operation_id, amount, asset, status,
                  seen_at, EXISTS (
                      SELECT 1 FROM reconciliation_seen s WHERE s.run_id = $1
-                         AND s.entry = network || ':' || transaction || ':' || place || ':' || address_key
+                         AND s.entry = network || ':' || transaction || ':' || place || ':' || address_key OFFSET 0
                  ) AS \"met!\"
              FROM deposits
              WHERE seen_at >= $2 AND seen_at < $3

@@ -39,6 +39,11 @@ impl Asked for Customer {
         Action::Customer
     }
 
+    /// What they pay with.
+    fn is_alive(&self) -> bool {
+        true
+    }
+
     fn shown(&self) -> BTreeMap<&'static str, Value> {
         BTreeMap::from([("email", json!(self.email)), ("name", json!(self.name))])
     }

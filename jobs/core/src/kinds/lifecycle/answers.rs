@@ -2,12 +2,10 @@
 //! own word.
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
 
-use std::collections::BTreeMap;
-
 use super::{Applied, Event, Operation, Outcome, State};
 use crate::kinds::Settled;
 use crate::outcome::OutcomeClass;
-use crate::provider::{BALANCE_INSUFFICIENT, CallOutcome, Progress, Report, UNAUTHORIZED};
+use crate::provider::{BALANCE_INSUFFICIENT, CallOutcome, Facts, Progress, Report, UNAUTHORIZED};
 
 impl Operation {
     /// What the end of a call makes of the open intent.
@@ -110,7 +108,7 @@ impl Operation {
     }
 
     /// What was known and what the report adds.
-    pub(super) fn facts(&self, report: &Report) -> BTreeMap<String, String> {
+    pub(super) fn facts(&self, report: &Report) -> Facts {
         let mut facts = self.state.facts().cloned().unwrap_or_default();
         facts.extend(report.facts.clone());
         facts

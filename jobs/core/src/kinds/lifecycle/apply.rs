@@ -1,12 +1,10 @@
 //! `apply`: one nested match per state, so that the compiler sees a missing case.
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
 
-use std::collections::BTreeMap;
-
 use super::{Event, Operation, State};
 use crate::Money;
 use crate::ledger::Movement;
-use crate::provider::{CallOutcome, Finding, Progress};
+use crate::provider::{CallOutcome, Facts, Finding, Progress};
 
 /// What an event did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -382,6 +380,6 @@ impl Operation {
 }
 
 /// Numbers as facts.
-fn counts(counts: &[(&str, u32)]) -> BTreeMap<String, String> {
-    counts.iter().map(|(name, count)| ((*name).to_owned(), count.to_string())).collect()
+fn counts(counts: &[(&str, u32)]) -> Facts {
+    counts.iter().map(|(name, count)| ((*name).to_owned(), count.to_string().into())).collect()
 }

@@ -2,16 +2,16 @@
 //! stay with the operation.
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
 
-use std::collections::BTreeMap;
+use serde_json::Value;
 
 use super::{Applied, Operation, Outcome, State};
-use crate::provider::{Progress, Report};
+use crate::provider::{Facts, Progress, Report};
 
 impl Operation {
     /// An order is paid, whatever we have seen; what nobody could find out has happened, as it was asked.
     pub(super) fn confirmed_by_hand(&self, author: &str, reason: &str, said: Option<&str>) -> Applied {
         let words = [("confirmed_by", author), ("confirmation_reason", reason)];
-        let words = words.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let words = words.map(|(name, text)| (name.to_owned(), Value::from(text)));
         match (&self.state, said) {
             (State::Accepted { provider_ref, tx_hash, facts, received }, _) if self.request.is_awaited() => {
                 State::Settled {
@@ -64,7 +64,7 @@ impl Operation {
     }
 
     /// As if the provider had said so.
-    fn happened(&self, provider_ref: &str, words: BTreeMap<String, String>) -> Applied {
+    fn happened(&self, provider_ref: &str, words: Facts) -> Applied {
         let money = self.request.money();
         self.taken(&Report {
             money,

@@ -18,7 +18,7 @@ impl Operation {
                 let asked = self.request.money();
                 let is_paid = asked.is_some_and(|asked| received.amount() >= asked.amount());
                 let mut facts = facts.clone();
-                facts.insert("received".to_owned(), received.amount().to_string());
+                facts.insert("received".to_owned(), received.amount().to_string().into());
                 let (provider_ref, tx_hash) = (provider_ref.clone(), Some(transaction.to_owned()));
                 let state = if is_paid {
                     State::Settled { provider_ref, tx_hash, moved: Some(received), facts }
@@ -34,7 +34,7 @@ impl Operation {
             State::Settled { provider_ref, tx_hash, facts, .. } => {
                 let (provider_ref, tx_hash) = (provider_ref.clone(), tx_hash.clone());
                 let mut facts = facts.clone();
-                facts.insert("received".to_owned(), received.amount().to_string());
+                facts.insert("received".to_owned(), received.amount().to_string().into());
                 let state = State::Settled { provider_ref, tx_hash, moved: Some(received), facts };
                 let outcome = self.noted(transaction, money, "came after the order was paid").outcome;
                 Applied { state, outcome }

@@ -62,7 +62,7 @@ impl Operation {
 
     fn standing(&self, owed: Option<Money>, paid: Option<(Timestamp, Money)>) -> State {
         let mut facts = self.state.facts().cloned().unwrap_or_default();
-        let mut say = |name: &str, value: String| facts.insert(name.to_owned(), value);
+        let mut say = |name: &str, value: String| facts.insert(name.to_owned(), value.into());
         if let Some(owed) = owed {
             say("owed_in_all", owed.amount().to_string());
         }

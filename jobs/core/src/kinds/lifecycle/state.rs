@@ -1,12 +1,10 @@
 //! The states. Each variant owns its data.
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::Money;
-use crate::provider::hide_secrets;
+use crate::provider::{Facts, hide_secrets};
 
 /// How far an operation has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,8 +36,8 @@ pub enum State {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tx_hash: Option<String>,
         /// What the client needs to go on.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        facts: BTreeMap<String, String>,
+        #[serde(default, skip_serializing_if = "Facts::is_empty")]
+        facts: Facts,
         /// What has come in so far, of an order; what has been owed so far, of a payout schedule.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         received: Option<Money>,
@@ -62,8 +60,8 @@ pub enum State {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         moved: Option<Money>,
         /// What the client needs to go on.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        facts: BTreeMap<String, String>,
+        #[serde(default, skip_serializing_if = "Facts::is_empty")]
+        facts: Facts,
     },
     /// It happened, and was taken back afterwards, as banks do; the ledger says both.
     Returned {
@@ -189,7 +187,7 @@ impl State {
 
     /// What the client needs to go on, by our names.
     #[must_use]
-    pub const fn facts(&self) -> Option<&BTreeMap<String, String>> {
+    pub const fn facts(&self) -> Option<&Facts> {
         match self {
             Self::Accepted { facts, .. } | Self::Settled { facts, .. } => Some(facts),
             Self::Requested

@@ -315,8 +315,8 @@ fn an_earlier_intent_that_was_taken_after_all_is_settled_or_shown_to_a_person() 
 #[test]
 fn what_only_the_client_may_have_is_in_no_record() {
     let facts = BTreeMap::from([
-        ("client_secret".to_owned(), "canary".to_owned()),
-        ("payment_status".to_owned(), "succeeded".to_owned()),
+        ("client_secret".to_owned(), "canary".into()),
+        ("payment_status".to_owned(), "succeeded".into()),
     ]);
     let told = Report { facts, ..report(Progress::Succeeded) };
     let event = Event::Called { intent: 1, outcome: CallOutcome::Accepted { report: told } };

@@ -205,6 +205,32 @@ pub struct PaymentMethod {
     pub customer: Option<String>,
     /// When it was made.
     pub created: Timestamp,
+    /// What the payer knows it by, where it is a card.
+    pub card: Option<Card>,
+}
+
+/// What a payer knows a card by.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Card {
+    /// `visa`, `mastercard`, ...
+    pub brand: String,
+    /// The end of its number.
+    pub last4: String,
+    /// The last month it is good for, 1 to 12.
+    pub exp_month: i64,
+    /// The year of that month, four digits.
+    pub exp_year: i64,
+}
+
+impl Card {
+    fn read(fields: &Fields<'_>) -> Result<Self, Unreadable> {
+        Ok(Self {
+            brand: fields.text("brand")?,
+            last4: fields.text("last4")?,
+            exp_month: fields.integer("exp_month")?,
+            exp_year: fields.integer("exp_year")?,
+        })
+    }
 }
 
 impl Resource for PaymentMethod {
@@ -220,6 +246,7 @@ impl Resource for PaymentMethod {
             kind: fields.text("type")?,
             customer: fields.maybe_reference("customer")?,
             created: fields.time("created")?,
+            card: fields.maybe_object("card")?.as_ref().map(Card::read).transpose()?,
         })
     }
 }

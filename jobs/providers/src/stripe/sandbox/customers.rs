@@ -97,10 +97,11 @@ pub(super) fn detach(tx: &mut Tx<'_>, id: &str, params: &Params) -> Result<Value
             "The payment method you provided is not attached to a customer so detachment is impossible.";
         return Err(Refused::state("payment_method_unexpected_state", message));
     }
+    let before = json!({ "customer": method.at("customer") });
     method.set("customer", Value::Null);
     method.hidden.insert("was_detached".to_owned(), json!(true));
     tx.done("payment_method", &method);
-    events::tell(tx, "payment_method.detached", &method);
+    events::tell_change(tx, "payment_method.detached", &method, &before);
     tx.put(method.clone());
     Ok(method.value)
 }

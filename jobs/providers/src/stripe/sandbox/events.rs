@@ -18,10 +18,20 @@ pub(super) fn tell(tx: &mut Tx<'_>, kind: &str, object: &Stored) {
     tell_value(tx, kind, object.account.as_deref(), &object.value);
 }
 
+/// Tells of `object`, and what was `before` of the members that have changed.
+pub(super) fn tell_change(tx: &mut Tx<'_>, kind: &str, object: &Stored, before: &Value) {
+    let data = json!({ "object": object.value, "previous_attributes": before });
+    tell_data(tx, kind, object.account.as_deref(), &data);
+}
+
 pub(super) fn tell_value(tx: &mut Tx<'_>, kind: &str, account: Option<&str>, object: &Value) {
+    tell_data(tx, kind, account, &json!({ "object": object }));
+}
+
+fn tell_data(tx: &mut Tx<'_>, kind: &str, account: Option<&str>, data: &Value) {
     let mut members = json!({
         "api_version": API_VERSION,
-        "data": { "object": object },
+        "data": data,
         "pending_webhooks": 1,
         "request": { "id": tx.request_id, "idempotency_key": tx.key },
         "type": kind,
