@@ -14,9 +14,8 @@ pub(crate) fn head(bench: &Bench) -> String {
          on a database, a Redis and sandboxes of its own. The worker is the release build with its defaults; only the\n\
          limits of the sandbox's provider are lifted. Every round ends with a count: each payout has one effect, each\n\
          event its rows. The row of confirmations looks each second and does not reconcile. The rows of\n\
-         reconciliation were measured once, on a Postgres without fsync that had its statistics (ANALYZE after the\n\
-         records were made up, as autovacuum does before long), and end with a report that nothing differs. Without\n\
-         statistics time is not linear: before there were any, 10,000 records went at half the rate of 1,000.\n\n\
+         reconciliation were measured once, on a Postgres without fsync and with whatever statistics it had made by\n\
+         then, and end with a report that nothing differs.\n\n\
          - **pgbench**: the same rows on the same Postgres by plain statements, with as many clients as are fastest\n  \
            (`tests/bench_money/payout.sql`, `webhook.sql`)."
     )

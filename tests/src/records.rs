@@ -46,9 +46,6 @@ pub async fn agree(world: &World, provider: Provider, count: u32) -> (Timestamp,
             operations(&mut connection, provider, account, some).await;
         }
     }
-    // As Postgres itself does before long.
-    let analyze = sqlx::query("ANALYZE operations, intents, deposits, deposit_addresses");
-    analyze.execute(&mut connection).await.expect("statistics");
     connection.close().await.expect("a clean end");
     (from, to)
 }

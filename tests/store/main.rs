@@ -12,6 +12,7 @@ mod fates;
 mod feed;
 mod ledger;
 mod notifications;
+mod plans;
 mod reconciliation;
 mod rescue;
 mod shares;

@@ -162,15 +162,20 @@ async fn matches(
         }
     }
     let rows = sqlx::query!(
+        // One look each (OFFSET 0), here and below: joined, a batch could read all of these tables.
         "/* webhooks_match */ WITH named AS (
              SELECT * FROM UNNEST($1::int[], $2::text[], $3::text[], $4::text[], $5::text[])
                  AS named (at, provider, account, ours, theirs)
          )
-         SELECT n.at AS \"at!\", i.operation_id AS \"id!\" FROM named n JOIN intents i
-             ON i.provider = n.provider AND i.account = n.account AND i.reference = n.ours
+         SELECT n.at AS \"at!\", i.operation_id AS \"id!\" FROM named n CROSS JOIN LATERAL (
+             SELECT operation_id FROM intents
+             WHERE provider = n.provider AND account = n.account AND reference = n.ours OFFSET 0
+         ) i
          UNION
-         SELECT n.at, o.id FROM named n JOIN operations o
-             ON o.provider = n.provider AND o.account = n.account AND o.provider_ref = n.theirs",
+         SELECT n.at, o.id FROM named n CROSS JOIN LATERAL (
+             SELECT id FROM operations
+             WHERE provider = n.provider AND account = n.account AND provider_ref = n.theirs OFFSET 0
+         ) o",
         at.as_slice(),
         providers.as_slice(),
         accounts.as_slice(),
@@ -208,7 +213,10 @@ async fn orders(
     let rows = sqlx::query!(
         "/* webhooks_orders */ SELECT n.at AS \"at!\", d.operation_id
          FROM UNNEST($1::int[], $2::text[], $3::text[]) AS n (at, network, address_key)
-         JOIN deposit_addresses d ON d.network = n.network AND d.address_key = n.address_key",
+         CROSS JOIN LATERAL (
+             SELECT operation_id FROM deposit_addresses
+             WHERE network = n.network AND address_key = n.address_key OFFSET 0
+         ) d",
         at.as_slice(),
         networks.as_slice(),
         addresses.as_slice(),
@@ -298,7 +306,7 @@ async fn insert(
         "/* webhooks_insert */ INSERT INTO webhook_events
              (provider, event_key, body_hash, event_type, variant, status, detail, operation_id, received_at, handled_at)
          SELECT n.provider, n.event_key, n.body_hash, n.event_type,
-             EXISTS (SELECT 1 FROM webhook_events w WHERE w.provider = n.provider AND w.event_key = n.event_key),
+             EXISTS (SELECT 1 FROM webhook_events w WHERE w.provider = n.provider AND w.event_key = n.event_key OFFSET 0),
              CASE WHEN n.operation_id IS NULL THEN 'ignored' ELSE 'processed' END,
              n.detail, n.operation_id, n.received_at, now()
          FROM UNNEST($1::text[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::uuid[], $7::timestamptz[])

@@ -77,13 +77,20 @@ impl Store {
     ) -> Result<Vec<(Option<OperationId>, Option<KnownDeposit>)>, StoreError> {
         let column = |of: fn(&DepositName) -> String| names.iter().map(of).collect::<Vec<String>>();
         let rows = sqlx::query!(
+            // One look each, by an index: joined, a page could read all of these tables.
             "/* deposits_named */ SELECT n.place_in_list AS \"place_in_list!\", a.operation_id AS \"order_id?\",
                  d.amount AS \"amount?\", d.asset AS \"asset?\", d.status AS \"status?\", d.seen_at AS \"seen_at?\"
              FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[])
                  WITH ORDINALITY AS n (network, transaction, place, address_key, place_in_list)
-             LEFT JOIN deposit_addresses a ON a.network = n.network AND a.address_key = n.address_key
-             LEFT JOIN deposits d ON d.network = n.network AND d.transaction = n.transaction
-                 AND d.place = n.place AND d.address_key = n.address_key
+             LEFT JOIN LATERAL (
+                 SELECT operation_id FROM deposit_addresses
+                 WHERE network = n.network AND address_key = n.address_key OFFSET 0
+             ) a ON true
+             LEFT JOIN LATERAL (
+                 SELECT amount, asset, status, seen_at FROM deposits
+                 WHERE network = n.network AND transaction = n.transaction AND place = n.place
+                     AND address_key = n.address_key OFFSET 0
+             ) d ON true
              ORDER BY n.place_in_list",
             &column(|name| name.network.as_str().to_owned()),
             &column(|name| clean(&name.transaction)),

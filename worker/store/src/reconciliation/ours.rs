@@ -71,15 +71,20 @@ impl Store {
         let rows = sqlx::query!(
             // OFFSET 0 makes each look one of its own by an index: joined or hashed, every page would read all
             // of these tables.
-            "/* run_held */ SELECT i.opened_at, i.number, i.reference, o.id, o.state, o.provider_ref, o.request,
-                 EXISTS (SELECT 1 FROM reconciliation_seen s WHERE s.run_id = $1 AND s.operation_id = o.id OFFSET 0) AS \"seen!\"
-             FROM intents i JOIN operations o ON o.id = i.operation_id
-             WHERE i.provider = $2 AND i.account = $3 AND i.opened_at >= $4 AND i.opened_at < $5
-                 AND (i.opened_at, i.operation_id) > ($6, $7)
-                 AND NOT EXISTS (
-                     SELECT 1 FROM intents later WHERE later.operation_id = i.operation_id AND later.number > i.number OFFSET 0
-                 )
-             ORDER BY i.opened_at, i.operation_id LIMIT $8",
+            "/* run_held */ SELECT i.opened_at, i.number, i.reference, i.id, o.state, o.provider_ref, o.request,
+                 EXISTS (SELECT 1 FROM reconciliation_seen s WHERE s.run_id = $1 AND s.operation_id = i.id OFFSET 0) AS \"seen!\"
+             FROM (
+                 SELECT opened_at, number, reference, operation_id AS id FROM intents i
+                 WHERE provider = $2 AND account = $3 AND opened_at >= $4 AND opened_at < $5
+                     AND (opened_at, operation_id) > ($6, $7)
+                     AND NOT EXISTS (
+                         SELECT 1 FROM intents later
+                         WHERE later.operation_id = i.operation_id AND later.number > i.number OFFSET 0
+                     )
+                 ORDER BY opened_at, operation_id LIMIT $8
+             ) i
+             CROSS JOIN LATERAL (SELECT state, provider_ref, request FROM operations WHERE id = i.id OFFSET 0) o
+             ORDER BY i.opened_at, i.id",
             run.id,
             run.reconcile.provider.as_str(),
             run.reconcile.account.as_str(),
