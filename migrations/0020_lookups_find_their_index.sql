@@ -3,13 +3,15 @@
 -- then read all that the provider has for each look-up.
 SET lock_timeout = '5s';
 
-DROP INDEX operations_created;
+-- Built before anything is dropped: readers wait for moments only.
+CREATE INDEX intents_in_order ON intents (opened_at, operation_id, provider, account);
 DROP INDEX intents_opened;
-CREATE INDEX intents_opened ON intents (opened_at, operation_id, provider, account);
+ALTER INDEX intents_in_order RENAME TO intents_opened;
+DROP INDEX operations_created;
 
--- A share of a long table is changed late: statistics are renewed by count.
-ALTER TABLE operations SET (autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000);
-ALTER TABLE intents SET (autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000);
-ALTER TABLE webhook_events SET (autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000);
-ALTER TABLE deposit_addresses SET (autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000);
-ALTER TABLE deposits SET (autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000);
+-- A tenth of a long table is changed late.
+ALTER TABLE operations SET (autovacuum_analyze_scale_factor = 0.002, autovacuum_analyze_threshold = 500);
+ALTER TABLE intents SET (autovacuum_analyze_scale_factor = 0.002, autovacuum_analyze_threshold = 500);
+ALTER TABLE webhook_events SET (autovacuum_analyze_scale_factor = 0.002, autovacuum_analyze_threshold = 500);
+ALTER TABLE deposit_addresses SET (autovacuum_analyze_scale_factor = 0.002, autovacuum_analyze_threshold = 500);
+ALTER TABLE deposits SET (autovacuum_analyze_scale_factor = 0.002, autovacuum_analyze_threshold = 500);

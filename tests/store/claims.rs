@@ -1,12 +1,14 @@
 //! Who may write an operation, and what becomes of what the others knew.
 
+use payfleet_core::kinds::Request;
+use payfleet_core::kinds::collect::Customer;
 use payfleet_core::kinds::lifecycle::{Event, State};
 use payfleet_core::outcome::OutcomeClass;
 use payfleet_core::provider::{CallOutcome, DoubtPolicy, Progress, Provider, Report};
 use payfleet_core::{AccountId, JobId};
 use payfleet_store::{Claim, ClaimRequest, Delivered, JobRef, Next, StoreError};
 use payfleet_tests::store::{
-    audit, claim, claim_again, intent, job, mint, open, overdue, payout, payout_of, store,
+    audit, claim, claim_again, intent, job, mint, open, operation, overdue, payout, payout_of, store,
 };
 use sqlx::Connection;
 
@@ -69,6 +71,29 @@ async fn a_call_that_is_under_way_is_left_to_the_job_it_is_made_for() {
     sqlx::query(older).execute(&mut connection).await.unwrap();
     let Claim::Claimed(found) = store.claim(&request).await.unwrap() else { panic!("it is not young") };
     assert_eq!(found.operation.state, State::InDoubt { intent: 1 });
+}
+
+#[tokio::test]
+async fn a_look_at_what_has_settled_is_asked_for_until_its_job_is_done() {
+    let store = store().await;
+    let customer = Customer { email: "payer@example.com".to_owned(), name: None };
+    let new = operation("k", Request::Customer(customer));
+    let mut first = claim(&store, &new, "a").await;
+    open(&store, &mut first, "a").await;
+    let made = CallOutcome::Accepted { report: report("cus_1", Progress::Succeeded) };
+    let made = Event::Called { intent: 1, outcome: made };
+    store.record(&mut first, &job("a"), &made, None, &soon).await.unwrap();
+    let hint = Event::Hinted { report: report("cus_1", Progress::Succeeded) };
+    store.deliver(new.id(), "webhook:1", &hint).await.unwrap();
+    let asking = async |name: &str| {
+        let job = JobRef { id: JobId::named(name, &[]), ..job("b") };
+        let request = ClaimRequest { id: new.id(), first: None, job, redrive: false };
+        let Claim::Claimed(claimed) = store.claim(&request).await.unwrap() else { panic!("not claimed") };
+        claimed.look_now
+    };
+    assert!(asking("hint").await, "the hint is applied");
+    assert!(asking("hint").await, "its worker died before the look had a job");
+    assert!(!asking("another").await, "nothing is new to another job");
 }
 
 #[tokio::test]

@@ -54,11 +54,7 @@ async fn an_account_that_may_not_receive_is_sent_nothing_and_the_reason_names_wh
     }
     assert_eq!((effects(&world, "transfer").await, effects(&world, "payout").await), (0, 0));
     let told = &shown(&world, account).await["result"];
-    assert_eq!(
-        (&told["payouts_enabled"], &told["transfers"]),
-        (&json!("false"), &json!("inactive")),
-        "{told}"
-    );
+    assert_eq!((&told["payouts_enabled"], &told["transfers"]), (&json!(false), &json!("inactive")), "{told}");
     world.finish().await;
 }
 
@@ -164,6 +160,39 @@ async fn a_transfer_that_is_reversed_is_returned_and_a_part_of_it_is_shown_to_a_
             format!("provider:stripe:{}", shown(&world, account).await["provider_ref"].as_str().unwrap());
         assert_eq!(balance(&world, &theirs).await, left, "{key}");
     }
+    world.finish().await;
+}
+
+/// Nothing asks again about what has settled, so a look at it that comes to nothing is for a person.
+#[tokio::test]
+async fn a_look_at_a_reversed_transfer_that_stripe_refuses_is_a_dead_letter_until_it_is_redriven() {
+    let world = World::start().await;
+    fund(&world, "funds").await;
+    let account = account(&world, "carrier").await;
+    let stripe = Client::new(&world.providers.stripe_config()).unwrap();
+    let id = ask(&world, "/v1/transfers", "all", transfer(account, "40")).await;
+    until(&world, id, "settled").await;
+    world.run_until_idle().await;
+    let sent = shown(&world, id).await["provider_ref"].as_str().unwrap().to_owned();
+    let body = json!({"error": {"type": "invalid_request_error", "code": "resource_missing"}}).to_string();
+    let headers = json!({"content-type": "application/json"});
+    let missing = json!({"answer": {"status": 404, "headers": headers, "body": body}});
+    world.providers.plan(&world.providers.stripe, &format!("/v1/transfers/{sent}"), 1, missing).await;
+    // The call that reverses it has another path.
+    let key = IdempotencyKey::new("reversed").unwrap();
+    stripe.platform().reverse_transfer(&sent, &NewReversal::default(), &key).await.unwrap();
+    let is_told = async |world: &World| !world.store.dead_letters(10, false).await.unwrap().is_empty();
+    world.until("a person is told", is_told).await;
+    world.assert_state(id, "settled").await;
+    let letter = world.store.dead_letters(10, false).await.unwrap().remove(0);
+    assert_eq!(
+        (letter.code.as_str(), letter.operation_id),
+        ("resource_missing", Some(id.as_uuid())),
+        "{letter:?}"
+    );
+    world.payfleet(&["dlq", "retry", &letter.job_id.to_string()]).await;
+    world.run_until_idle().await;
+    world.assert_state(id, "returned").await;
     world.finish().await;
 }
 

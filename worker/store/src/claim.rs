@@ -158,6 +158,9 @@ async fn claim(connection: &mut PgConnection, request: &ClaimRequest<'_>) -> Res
         let left_open = Event::LeftOpen { intent };
         apply_event(connection, &mut operation, &mut draft, &left_open).await?;
     }
+    // Nothing wakes what has settled: the look that a died worker was to ask for is asked for again.
+    let goes_on = before.is_final() && (operation.request.may_return() || operation.request.is_alive());
+    let look_now = look_now || (goes_on && wrote(connection, request, held).await?);
     let moved = operation.state != before || look_now;
     if let Some(reason) = row.parked_reason.filter(|_| !request.redrive && !moved) {
         save_history(connection, operation.id, &draft).await?;

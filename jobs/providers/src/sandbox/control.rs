@@ -119,6 +119,8 @@ async fn fill(State(control): State<Control>, Json(filling): Json<Filling>) -> S
 }
 
 async fn deliveries(State(control): State<Control>) -> Json<Value> {
+    // What happened since the last tick is pending too.
+    control.outbox.take_due(&control.actor);
     let (pending, delivered, given_up) = control.outbox.counts();
     Json(json!({ "pending": pending, "delivered": delivered, "given_up": given_up }))
 }

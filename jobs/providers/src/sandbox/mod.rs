@@ -324,9 +324,7 @@ async fn serve(
         let mut ticks = tokio::time::interval(TICK);
         loop {
             ticks.tick().await;
-            for notice in actor.due() {
-                outbox.take(&actor, &notice);
-            }
+            outbox.take_due(&actor);
         }
     });
     // It ends with the runtime only.

@@ -107,6 +107,13 @@ impl Outbox {
         (count(&self.pending), count(&self.delivered), count(&self.given_up))
     }
 
+    /// Takes what has become due.
+    pub(super) fn take_due(self: &Arc<Self>, actor: &Arc<dyn Actor>) {
+        for notice in actor.due() {
+            self.take(actor, &notice);
+        }
+    }
+
     /// Sends `notice` in the background until it is answered with 2xx or given up. Without anywhere to
     /// send it, it waits until there is.
     pub(super) fn take(self: &Arc<Self>, actor: &Arc<dyn Actor>, notice: &Notice) {

@@ -247,8 +247,7 @@ impl Executor {
                 Ok(Step::Again)
             }
             Plan::Park { reason } => self.park(running, Parked::Quarantined, reason).await,
-            // The provider hinted that it has taken back what had settled. Nothing wakes what has
-            // settled: should this look be lost, reconciliation is what finds it.
+            // The provider hinted that it has taken back what had settled, or at news of what goes on changing.
             Plan::Rest if running.claimed.look_now => {
                 let at_once = Duration::ZERO;
                 let look = jobs::confirm(&running.subject, running.claimed.version, at_once, None);

@@ -54,10 +54,21 @@ impl Handlers {
                 Err(error) if error.class() != OutcomeClass::Terminal || error.code() == UNAUTHORIZED => {
                     return Ok(later(job, every, &error));
                 }
+                // This look was asked for once: a person must hear that it came to nothing.
+                Err(error) if view.state.is_final() => return Err(error.into()),
                 // It was there, and is not to be had: a word that a person must see, and no proof.
-                Err(error) => Report::of(provider_ref, Progress::Unknown, error.code()),
+                Err(error) => {
+                    tracing::warn!(error.code = error.code(), "The provider refuses to tell of it: {error}");
+                    Report::of(provider_ref, Progress::Unknown, format!("refused: {}", error.code()))
+                }
             };
         if view.state.is_final() {
+            // What was learned meanwhile may be newer than this look.
+            let now = self.store.operation(view.id).await?.map(|now| now.version);
+            if now != Some(view.version) {
+                let reason = "it has moved during the look".to_owned();
+                return Ok(Outcome::Defer { delay: Duration::ZERO, reason });
+            }
             return self.hand_over_afterthought(&view, report).await;
         }
         self.hand_over_report(&view, report, tx_hash.as_deref(), every).await
@@ -71,9 +82,7 @@ impl Handlers {
         report: Report,
     ) -> Result<Outcome, HandlerError> {
         let is_taken_back = matches!(report.progress, Progress::Failed { .. });
-        let is_told = view.request.is_alive() && !matches!(report.progress, Progress::Unknown);
-        if !is_taken_back && !is_told {
-            tracing::info!("It stands as it is: the provider says {:?}.", report.raw_status);
+        if !is_taken_back && !view.request.is_alive() {
             return Ok(done());
         }
         // One look a version: the same word can be news again.

@@ -2,6 +2,7 @@
 //! changing, or the word contradicts our record.
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
 
+use super::by_hand::BY_HAND;
 use super::{Applied, Event, Operation, Outcome, State};
 use crate::provider::{Progress, Report};
 
@@ -50,7 +51,8 @@ impl Operation {
         }
         let mut state = self.state.clone();
         if let State::Settled { facts, .. } = &mut state {
-            facts.clone_from(&report.facts);
+            let said = facts.iter().filter(|(name, _)| BY_HAND.contains(&name.as_str()));
+            *facts = said.chain(&report.facts).map(|(name, value)| (name.clone(), value.clone())).collect();
         }
         state.into()
     }

@@ -7,11 +7,15 @@ use serde_json::Value;
 use super::{Applied, Operation, Outcome, State};
 use crate::provider::{Facts, Progress, Report};
 
+/// The facts that a person's word leaves: who has said it, and why.
+pub(super) const BY_HAND: [&str; 2] = ["confirmed_by", "confirmation_reason"];
+
 impl Operation {
     /// An order is paid, whatever we have seen; what nobody could find out has happened, as it was asked.
     pub(super) fn confirmed_by_hand(&self, author: &str, reason: &str, said: Option<&str>) -> Applied {
-        let words = [("confirmed_by", author), ("confirmation_reason", reason)];
-        let words = words.map(|(name, text)| (name.to_owned(), Value::from(text)));
+        let words = [author, reason].map(Value::from);
+        let names = BY_HAND.map(str::to_owned);
+        let words: Facts = names.into_iter().zip(words).collect();
         match (&self.state, said) {
             (State::Accepted { provider_ref, tx_hash, facts, received }, _) if self.request.is_awaited() => {
                 State::Settled {
@@ -26,12 +30,12 @@ impl Operation {
                 provider_ref: format!("by hand:{}", self.id),
                 tx_hash: None,
                 moved: None,
-                facts: words.into_iter().collect(),
+                facts: words,
             }
             .into(),
-            (State::InDoubt { .. }, Some(provider_ref)) => self.happened(provider_ref, words.into()),
+            (State::InDoubt { .. }, Some(provider_ref)) => self.happened(provider_ref, words),
             (State::Quarantined { provider_ref, .. }, said) => {
-                self.happened(said.unwrap_or(provider_ref), words.into())
+                self.happened(said.unwrap_or(provider_ref), words)
             }
             (
                 State::Requested
