@@ -118,9 +118,9 @@ pub(crate) fn provider() -> Object {
     words("Who carries it out.", Provider::ALL.map(Provider::as_str))
 }
 
-/// Why a payout is made.
+/// Why a payout or a transfer is made.
 pub(crate) fn origin() -> Object {
-    words("Why a payout is made.", Origin::NAMES)
+    words("Why a payout or a transfer is made.", Origin::NAMES)
 }
 
 /// A state's name, as Postgres knows it.

@@ -30,7 +30,7 @@ pub(crate) struct Selection {
     /// Only at this provider.
     #[param(schema_with = schemas::provider, required = false)]
     provider: Option<Provider>,
-    /// Only payouts made for this reason.
+    /// Only payouts and transfers made for this reason.
     #[param(schema_with = schemas::origin, required = false)]
     origin: Option<&'static str>,
     /// Only of this asset.
@@ -69,7 +69,9 @@ impl Selection {
             state: parameters.one_of("state", &State::NAMES),
             provider: parameters.parsed("provider"),
             origin: match kind {
-                None | Some(OperationKind::Payout) => parameters.one_of("origin", &Origin::NAMES),
+                None | Some(OperationKind::Payout | OperationKind::Transfer) => {
+                    parameters.one_of("origin", &Origin::NAMES)
+                }
                 Some(_) => None,
             },
             asset: parameters.parsed("asset"),

@@ -76,7 +76,7 @@ impl Point {
     fn step(self, row: Row) -> Result<Step, &'static str> {
         Ok(match self {
             Self::Leased => Step::Before("operation_insert"),
-            Self::Intended if row == Row::DistributionByUs => Step::Committed("distribution_parts_insert"),
+            Self::Intended if row.parts().is_some() => Step::Committed("distribution_parts_insert"),
             Self::Intended => Step::Committed("intent_save"),
             Self::Sent => return Err("hold"),
             Self::Acted => return Err("hold_after_effect"),

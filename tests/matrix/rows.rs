@@ -26,12 +26,13 @@ pub(crate) enum Row {
     PaymentCancelled,
     Refund,
     DistributionByUs,
+    DistributionByUsOverStripe,
     DistributionByTrovoTech,
     Order,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::PayoutToAnAddress,
         Self::PayoutToABank,
         Self::Transfer,
@@ -49,13 +50,14 @@ impl Row {
         Self::PaymentCancelled,
         Self::Refund,
         Self::DistributionByUs,
+        Self::DistributionByUsOverStripe,
         Self::DistributionByTrovoTech,
         Self::Order,
     ];
 
     /// The row that `request` belongs to: none where it calls nobody, as a payout schedule. What that makes
     /// are payouts, and its own deaths are in the scenarios.
-    pub(crate) const fn of(request: &Request) -> Option<Self> {
+    pub(crate) fn of(request: &Request) -> Option<Self> {
         Some(match request {
             Request::PayoutSchedule(_) => return None,
             Request::Payout(payout) => match payout.to {
@@ -81,6 +83,9 @@ impl Row {
             },
             Request::Refund(_) => Self::Refund,
             Request::Distribution(distribution) => match distribution.by {
+                Splitter::Us { .. } if distribution.part_kind() == OperationKind::Transfer => {
+                    Self::DistributionByUsOverStripe
+                }
                 Splitter::Us { .. } => Self::DistributionByUs,
                 Splitter::TrovoTech { .. } => Self::DistributionByTrovoTech,
             },
@@ -104,8 +109,19 @@ impl Row {
                 OperationKind::PaymentChange
             }
             Self::Refund => OperationKind::Refund,
-            Self::DistributionByUs | Self::DistributionByTrovoTech => OperationKind::Distribution,
+            Self::DistributionByUs | Self::DistributionByUsOverStripe | Self::DistributionByTrovoTech => {
+                OperationKind::Distribution
+            }
             Self::Order => OperationKind::Order,
+        }
+    }
+
+    /// What each of its parts is, where it becomes several.
+    pub(crate) const fn parts(self) -> Option<OperationKind> {
+        match self {
+            Self::DistributionByUs => Some(OperationKind::Payout),
+            Self::DistributionByUsOverStripe => Some(OperationKind::Transfer),
+            _ => None,
         }
     }
 
@@ -129,6 +145,7 @@ impl Row {
             Self::PaymentCancelled => "payment_cancelled_by_stripe",
             Self::Refund => "refund_by_stripe",
             Self::DistributionByUs => "distribution_by_us_over_heleket",
+            Self::DistributionByUsOverStripe => "distribution_by_us_over_stripe",
             Self::DistributionByTrovoTech => "distribution_by_trovotech",
             Self::Order => "order_by_tatum",
         }
@@ -155,6 +172,7 @@ impl Row {
             | Self::PaymentCaptured
             | Self::PaymentCancelled
             | Self::DistributionByUs
+            | Self::DistributionByUsOverStripe
             | Self::Order => false,
         }
     }
@@ -169,6 +187,7 @@ impl Row {
             Self::Order => Provider::Tatum,
             Self::PayoutToABank
             | Self::Transfer
+            | Self::DistributionByUsOverStripe
             | Self::Account
             | Self::AccountLink
             | Self::Customer

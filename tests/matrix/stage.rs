@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 
-use payfleet_core::kinds::OperationKind;
 use payfleet_core::provider::Provider;
 use payfleet_core::{JobId, OperationId, TenantId};
 use payfleet_providers::sandbox::Sandbox;
@@ -92,12 +91,12 @@ impl Stage {
         };
         let path = self.row.kind().endpoint();
         let operation = OperationId::derive(&TenantId::default(), path, &key);
-        let caller = match self.row {
-            Row::DistributionByUs => {
-                let payout = format!("distribution:{operation}:holder-0");
-                OperationId::derive(&TenantId::default(), OperationKind::Payout.endpoint(), &payout)
+        let caller = match self.row.parts() {
+            Some(kind) => {
+                let part = format!("distribution:{operation}:holder-0");
+                OperationId::derive(&TenantId::default(), kind.endpoint(), &part)
             }
-            _ => operation,
+            None => operation,
         };
         let (job, is_paid) = (JobId::first_of(operation), Cell::new(false));
         Asked { key, path, body, call, operation, caller, job, is_paid }
@@ -142,7 +141,13 @@ impl Stage {
             ),
             Row::Payment => (payment("20", "pm_card_visa"), "/v1/payment_intents"),
             Row::Refund => (refund(self.subject(), "2"), "/v1/refunds"),
-            Row::DistributionByUs => (distribution(key), "/v1/payout"),
+            Row::DistributionByUs => {
+                let to = json!({"network": "TRON", "address": ADDRESS});
+                (distribution(key, "USDT", &to), "/v1/payout")
+            }
+            Row::DistributionByUsOverStripe => {
+                (distribution(key, "USD", &json!({"account": self.subject()})), "/v1/transfers")
+            }
             Row::DistributionByTrovoTech => (self.distribution_by_trovotech(key), "/payout/distribute"),
             Row::Order => (
                 json!({"amount": "10", "asset": "TRX", "network": "TRON", "lifetime_s": 3600}),
@@ -240,7 +245,7 @@ impl Stage {
 async fn ground(world: &World, row: Row) -> Option<Ground> {
     let operation = match row {
         Row::PayoutToABank => funded_account(world, "ground", "500").await,
-        Row::Transfer => {
+        Row::Transfer | Row::DistributionByUsOverStripe => {
             fund(world, "funds").await;
             account(world, "ground").await
         }
@@ -288,8 +293,14 @@ fn telemetry(key: &str) -> Value {
     json!({"readings": [reading]})
 }
 
-fn distribution(key: &str) -> Value {
-    let holder = |number: usize| json!({"holder": format!("holder-{number}"), "weight": "1", "network": "TRON", "address": ADDRESS});
+/// Over holders who are all paid `to` the same place.
+fn distribution(key: &str, asset: &str, to: &Value) -> Value {
+    let holder = |number: usize| {
+        let mut holder = to.clone();
+        holder["holder"] = json!(format!("holder-{number}"));
+        holder["weight"] = json!("1");
+        holder
+    };
     let holders: Vec<Value> = (0..HOLDERS).map(holder).collect();
-    json!({"asset_id": "bus", "period": key, "amount": "10", "asset": "USDT", "holders": holders})
+    json!({"asset_id": "bus", "period": key, "amount": "10", "asset": asset, "holders": holders})
 }

@@ -73,7 +73,7 @@ impl Stage {
             assert!(happened.unwrap_or_default() <= 1, "{happened:?} effects of {view:?}");
         } else {
             assert_eq!(view.state.name(), "settled", "{view:?}");
-            let once = if self.row == Row::DistributionByUs { HOLDERS } else { 1 };
+            let once = if self.row.parts().is_some() { HOLDERS } else { 1 };
             assert_eq!(happened.unwrap_or(once), once, "effects of {view:?}");
         }
         let findings = audit(&self.world.store).await;
@@ -109,7 +109,7 @@ impl Stage {
         let effect = view.effect();
         // What we divide has no call of its own; its payouts have one each.
         let client = clients.of(self.row.provider()).expect("a client");
-        self.row != Row::DistributionByUs && client.doubt(effect.action()) == DoubtPolicy::Operator
+        self.row.parts().is_none() && client.doubt(effect.action()) == DoubtPolicy::Operator
     }
 
     /// How often the operation happened at its provider, by its references there; `None` where the
@@ -136,8 +136,7 @@ impl Stage {
     fn is_its_kind(&self, kind: &str) -> bool {
         match self.row {
             Row::Order => kind == "subscription",
-            Row::DistributionByUs => kind == "payout",
-            row => kind == row.kind().as_str(),
+            row => kind == row.parts().unwrap_or(row.kind()).as_str(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use payfleet_core::OperationId;
 use payfleet_core::kinds::JobKind;
 use payfleet_tests::store::ADDRESS;
+use payfleet_tests::stripe;
 use payfleet_tests::world::{Setup, World};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -244,6 +245,52 @@ async fn a_worker_killed_while_its_payouts_are_under_way_pays_nobody_twice() {
 }
 
 #[tokio::test]
+async fn a_revenue_over_connected_accounts_becomes_transfers_that_are_the_whole() {
+    let world = World::start().await;
+    stripe::fund(&world, "funds").await;
+    let (one, other) = (stripe::account(&world, "one").await, stripe::account(&world, "other").await);
+    let body = json!({"country": "US", "email": "stranger@example.com"});
+    let not_yet = stripe::ask(&world, "/v1/accounts", "not-yet", body).await;
+    let holders = |last: OperationId| {
+        json!([
+            {"holder": "one", "weight": "1", "account": one}, {"holder": "other", "weight": "1", "account": other},
+            {"holder": "last", "weight": "1", "account": last},
+        ])
+    };
+    let revenue = |period: &str, last: OperationId| json!({"asset_id": "ev-1", "period": period, "amount": "100", "asset": "USD", "holders": holders(last)});
+    let first = stripe::ask(&world, "/v1/distributions", "d-1", revenue("2026-05", other)).await;
+    world.run_until_idle().await;
+    world.assert_state(first, "settled").await;
+    let of_ours = async |world: &World| {
+        let effects = world.providers.effects(&world.providers.stripe).await;
+        let transfers = effects.into_iter().filter(|effect| effect.kind == "transfer");
+        let mut amounts: Vec<Decimal> = transfers.map(|effect| effect.amount.parse().unwrap()).collect();
+        amounts.sort();
+        amounts
+    };
+    assert_eq!(of_ours(&world).await, decimals(&["33.33", "33.33", "33.34"]));
+    let made = world.api.get("/v1/transfers?origin=distribution").await.body;
+    let made = made["operations"].as_array().unwrap();
+    assert!(made.len() == 3 && made.iter().all(|one| one["origin_id"] == json!(first)), "{made:?}");
+
+    // Who may not receive has it coming, with the next part.
+    let second = stripe::ask(&world, "/v1/distributions", "d-2", revenue("2026-06", not_yet)).await;
+    world.run_until_idle().await;
+    let told = shown(&world, second).await;
+    assert_eq!(
+        [&told["state"], &told["result"]["settled"], &told["result"]["failed"]],
+        [&json!("settled"), &json!("2"), &json!("1")],
+        "{told}"
+    );
+    stripe::onboard(&world, not_yet, "not-yet-link").await;
+    let third = stripe::ask(&world, "/v1/distributions", "d-3", revenue("2026-07", not_yet)).await;
+    world.run_until_idle().await;
+    world.assert_state(third, "settled").await;
+    assert_eq!(of_ours(&world).await.iter().sum::<Decimal>(), Decimal::from(300));
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn trovotech_splits_over_the_holders_of_its_tokens_once_a_period() {
     let world = World::start().await;
     let mint = world.api.mint("m-1", "ev-1", "40").await.accepted();
@@ -279,6 +326,10 @@ async fn each_wrong_field_of_a_distribution_is_named() {
             revenue("2026-05", "100", [holders(&["1"])[0].clone(), holders(&["2"])[0].clone()].into()),
             "holders[1]",
         ),
+        (to_accounts("USDT", json!({"account": ACCOUNT})), "holders[0].account"),
+        (to_accounts("KWD", json!({"account": ACCOUNT})), "holders[0].account"),
+        (to_accounts("USD", json!({"account": "acct_1"})), "holders[0].account"),
+        (to_accounts("USD", json!({"account": ACCOUNT, "address": ADDRESS})), "holders[0].address"),
         (announced(1), "holders_in_all"),
         (announced(2), "holders_in_all"),
         (announced(20_001), "holders_in_all"),
@@ -287,6 +338,15 @@ async fn each_wrong_field_of_a_distribution_is_named() {
         assert_eq!((answer.status.as_u16(), &answer.body["errors"][0]["field"]), (422, &json!(field)));
     }
     world.finish().await;
+}
+
+const ACCOUNT: &str = "5a88b422-6dee-86f7-a3ca-fd294a9b7141";
+
+/// One holder, paid `to`.
+fn to_accounts(asset: &str, mut to: Value) -> Value {
+    to["holder"] = json!("investor-1");
+    to["weight"] = json!("1");
+    json!({"asset_id": "ev-1", "period": "2026-05", "amount": "100", "asset": asset, "holders": [to]})
 }
 
 /// Two holders, and as many announced as it says.

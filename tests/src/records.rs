@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use payfleet_core::address::Network;
 use payfleet_core::kinds::lifecycle::State;
 use payfleet_core::kinds::order::Order;
+use payfleet_core::kinds::payout::Origin;
 use payfleet_core::kinds::transfer::Transfer;
 use payfleet_core::kinds::{NewOperation, Request};
 use payfleet_core::provider::Provider;
@@ -73,7 +74,10 @@ fn asked(provider: Provider, account: OperationId, reference: &str) -> NewOperat
         Provider::TrovoTech => mint(reference, reference, "100"),
         Provider::Stripe => {
             let money = Money::parse_positive("1.5", "USD".parse().expect("an asset")).expect("an amount");
-            new(reference, Request::Transfer(Transfer { money, account, group: None }))
+            new(
+                reference,
+                Request::Transfer(Transfer { money, account, group: None, origin: Origin::Manual }),
+            )
         }
         Provider::Heleket | Provider::Tatum => payout_of(reference, "1.5"),
     }

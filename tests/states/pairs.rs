@@ -208,7 +208,9 @@ fn request(kind: OperationKind) -> Request {
             lifetime_s: Order::LIFETIME_S,
             reference: None,
         }),
-        OperationKind::Transfer => Request::Transfer(Transfer { money, account: subject(), group: None }),
+        OperationKind::Transfer => {
+            Request::Transfer(Transfer { money, account: subject(), group: None, origin: Origin::Manual })
+        }
         OperationKind::Wallet => Request::Wallet(Wallet {
             email: "investor@example.test".to_owned(),
             name: "name".to_owned(),

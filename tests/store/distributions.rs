@@ -1,9 +1,8 @@
 //! Dividing a revenue: all of it or nothing, once.
 
 use payfleet_core::address::Network;
-use payfleet_core::kinds::distribution::{Distribution, Holder, Splitter};
+use payfleet_core::kinds::distribution::{Distribution, Holder, Payee, Splitter};
 use payfleet_core::kinds::lifecycle::Event;
-use payfleet_core::kinds::payout::Destination;
 use payfleet_core::kinds::{NewOperation, Request};
 use payfleet_core::{AccountId, Money, OperationId, TenantId};
 use payfleet_store::{Divided, StoreError};
@@ -14,7 +13,7 @@ fn revenue(key: &str, period: &str, amount: &str, holders: usize) -> NewOperatio
     let holder = |number: usize| Holder {
         holder: format!("investor-{number}"),
         weight: Decimal::from(number % 97 + 1),
-        to: Destination::Crypto { network: Network::Tron, address: ADDRESS.to_owned() },
+        to: Payee::Crypto { network: Network::Tron, address: ADDRESS.to_owned() },
     };
     let by = Splitter::Us { holders: (0..holders).map(holder).collect(), minimum: None, in_all: None };
     NewOperation {

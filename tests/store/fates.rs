@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use payfleet_core::address::Network;
 use payfleet_core::ids::RequestHash;
-use payfleet_core::kinds::distribution::{Distribution, Holder, Splitter};
+use payfleet_core::kinds::distribution::{Distribution, Holder, Payee, Splitter};
 use payfleet_core::kinds::lifecycle::{Event, State};
 use payfleet_core::kinds::order::Order;
 use payfleet_core::kinds::payout::Destination;
@@ -162,7 +162,7 @@ async fn divided(store: &Store) -> OperationId {
     let holder = |holder: &str, weight: u32| Holder {
         holder: holder.to_owned(),
         weight: weight.into(),
-        to: Destination::Crypto { network: Network::Tron, address: ADDRESS.to_owned() },
+        to: Payee::Crypto { network: Network::Tron, address: ADDRESS.to_owned() },
     };
     let mut last = None;
     for period in ["2026-04", "2026-05"] {

@@ -1,5 +1,5 @@
 //! `POST /v1/distributions` asks for a revenue to be split over the holders of an asset: by us, into
-//! payouts, or by TrovoTech over the holders of its tokens. Where the holders are more than fit into a
+//! payouts or transfers, or by TrovoTech over the holders of its tokens. Where the holders are more than fit into a
 //! request, `POST /v1/distributions/{id}/holders` names the others.
 
 use std::collections::BTreeSet;
@@ -8,12 +8,12 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use payfleet_core::address::Network;
-use payfleet_core::kinds::distribution::{Distribution, Holder, Splitter};
+use payfleet_core::kinds::distribution::{Distribution, Holder, Payee, Splitter};
 use payfleet_core::kinds::lifecycle::Event;
-use payfleet_core::kinds::payout::Destination;
 use payfleet_core::kinds::{OperationKind, Request};
 use payfleet_core::money::parse_plain_decimal;
 use payfleet_core::{Asset, Money};
+use payfleet_providers::stripe::{Purpose, to_minor};
 use rust_decimal::Decimal;
 use utoipa::ToSchema;
 
@@ -31,8 +31,8 @@ const LONGEST_PERIOD: usize = 40;
 const LONGEST_ADDRESS: usize = 128;
 const LONGEST_DESCRIPTION: usize = 200;
 
-/// A revenue and who gets a part of it. Holders with an address are paid by us; holders of tokens by
-/// TrovoTech, which splits by what it knows of them.
+/// A revenue and who gets a part of it. Holders with an address are paid by us on its chain, those with an
+/// account by transfers at Stripe; holders of tokens by TrovoTech, which splits by what it knows of them.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
@@ -56,7 +56,7 @@ struct DistributionRequest {
     amount: String,
     #[schema(schema_with = schemas::asset)]
     asset: String,
-    /// All with an address, or all with a `token_id`.
+    /// All with an address, all with an `account`, or all with a `token_id`.
     #[schema(min_items = 1, max_items = 1000)]
     holders: Vec<HolderRequest>,
     /// How many holders there are, where they are more than these. Nobody is paid before all are named,
@@ -82,12 +82,13 @@ struct DistributionRequest {
 }))]
 #[expect(dead_code, reason = "the contract's words for what `read_more` reads")]
 struct MoreHoldersRequest {
-    /// Each with an address.
+    /// Each paid as the others are: at an address, or to an `account`.
     #[schema(min_items = 1, max_items = 1000)]
     holders: Vec<HolderRequest>,
 }
 
-/// Somebody who owns a part of the asset: `token_id` alone, or all of the others.
+/// Somebody who owns a part of the asset: `token_id` alone, or `holder` and `weight` with `network` and `address`,
+/// or with `account`.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the contract's words for what `holder` reads")]
@@ -106,6 +107,9 @@ struct HolderRequest {
     /// Where they are paid.
     #[schema(min_length = 1, max_length = 128)]
     address: Option<String>,
+    /// The operation that made the connected account they are paid to.
+    #[schema(schema_with = schemas::id)]
+    account: Option<String>,
 }
 
 /// An entry of `holders`.
@@ -231,6 +235,22 @@ fn is_one_twice<'a>(fields: &mut Fields, mut names: impl Iterator<Item = &'a str
 fn holder(fields: &mut Fields, asset: Option<Asset>) -> Option<Holder> {
     let holder = fields.text("holder", LONGEST_ID);
     let weight = weight(fields);
+    let to = if fields.has("account") { to_account(fields, asset) } else { to_address(fields, asset) };
+    Some(Holder { holder: holder?, weight: weight?, to: to? })
+}
+
+/// An account is paid by a transfer, which takes amounts of any size that the split can come to.
+fn to_account(fields: &mut Fields, asset: Option<Asset>) -> Option<Payee> {
+    let account = fields.operation("account");
+    let least = asset.and_then(|asset| Money::new(Decimal::new(1, asset.scale()), asset).ok());
+    if let Some(Err(error)) = least.map(|least| to_minor(&least, Purpose::Payment)) {
+        fields.refuse("account", format_args!("cannot be paid parts of this asset: {error}"));
+        return None;
+    }
+    Some(Payee::Account { account: account? })
+}
+
+fn to_address(fields: &mut Fields, asset: Option<Asset>) -> Option<Payee> {
     let network = fields.parsed::<Network>("network");
     let address = fields.text("address", LONGEST_ADDRESS);
     if let (Some(network), Some(asset)) = (network, asset)
@@ -244,8 +264,7 @@ fn holder(fields: &mut Fields, asset: Option<Asset>) -> Option<Holder> {
     {
         fields.refuse("address", error);
     }
-    let to = Destination::Crypto { network: network?, address: address? };
-    Some(Holder { holder: holder?, weight: weight?, to })
+    Some(Payee::Crypto { network: network?, address: address? })
 }
 
 fn weight(fields: &mut Fields) -> Option<Decimal> {

@@ -208,7 +208,8 @@ fn of_kind(mut contract: Operation, kind: OperationKind) -> Operation {
         summary.replace("an operation", &format!("one of the {words}")).replace("operations", &words)
     };
     contract.summary = contract.summary.map(summary);
-    let is_taken = |name: &str| name != "kind" && (name != "origin" || kind == OperationKind::Payout);
+    let has_origins = matches!(kind, OperationKind::Payout | OperationKind::Transfer);
+    let is_taken = |name: &str| name != "kind" && (name != "origin" || has_origins);
     let is_taken = |parameter: &RefOr<Parameter>| match parameter {
         RefOr::T(Parameter { name, .. }) => is_taken(name),
         RefOr::Ref(_) => true,

@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use payfleet_core::kinds::Request;
+use payfleet_core::kinds::payout::Origin;
 use payfleet_core::kinds::transfer::Transfer;
 use utoipa::ToSchema;
 
@@ -47,5 +48,5 @@ fn read(fields: &mut Fields) -> Option<Transfer> {
     let money = fields.stripe_money(Use::Other);
     let account = fields.operation("account");
     let group = fields.optional_text("group", LONGEST_GROUP);
-    Some(Transfer { money: money?, account: account?, group })
+    Some(Transfer { money: money?, account: account?, group, origin: Origin::Manual })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use payfleet_core::kinds::Request;
+use payfleet_core::kinds::payout::Origin;
 use payfleet_core::kinds::transfer::Transfer;
 use payfleet_core::provider::{Action, Effect, Provider};
 use payfleet_core::{Clock, Money, OperationId};
@@ -19,7 +20,7 @@ const HOUR: Duration = Duration::from_secs(3_660);
 async fn effect(world: &World, account: OperationId, amount: &str) -> Effect {
     let money = Money::parse_positive(amount, "USD".parse().unwrap()).unwrap();
     let on = shown(world, account).await["provider_ref"].as_str().map(str::to_owned);
-    Effect { asked: Request::Transfer(Transfer { money, account, group: None }), on }
+    Effect { asked: Request::Transfer(Transfer { money, account, group: None, origin: Origin::Manual }), on }
 }
 
 /// The id at Stripe of the last effect of a kind.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use payfleet_core::kinds::distribution::{Distribution, Holder};
 use payfleet_core::kinds::lifecycle::Event;
-use payfleet_core::kinds::payout::{Origin, Payout};
+use payfleet_core::kinds::payout::Origin;
 use payfleet_core::kinds::{NewOperation, Request};
 use payfleet_core::{Money, OperationId};
 use rust_decimal::Decimal;
@@ -23,7 +23,7 @@ const FIRST_LOOK_MS: u64 = 5_000;
 /// How dividing ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Divided {
-    /// These payouts were made; they are due at once.
+    /// These payouts or transfers were made; they are due at once.
     Into(Vec<OperationId>),
     /// Not all holders are known yet. Nothing was changed.
     Waits {
@@ -193,13 +193,13 @@ async fn divide(connection: &mut PgConnection, dividing: &Dividing<'_>) -> Resul
 /// The payout of one part. Its key names the holder, so that it is the same however often it is made.
 fn payout(claimed: &Claimed, of: &Distribution, holder: &Holder, money: Money) -> NewOperation {
     let operation = &claimed.operation;
-    let reference = Some(format!("distribution of {} for {}", of.asset_id, of.period));
+    let reference = format!("distribution of {} for {}", of.asset_id, of.period);
     let origin = Origin::Distribution { distribution: operation.id };
     NewOperation {
         tenant: operation.tenant.clone(),
         idempotency_key: format!("distribution:{}:{}", operation.id, holder.holder),
         account: operation.account.clone(),
-        request: Request::Payout(Payout { money, to: holder.to.clone(), reference, origin }),
+        request: holder.to.paid(money, reference, origin),
     }
 }
 

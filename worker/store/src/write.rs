@@ -3,7 +3,6 @@
 //! is kept in a draft and written with the row, in one statement.
 
 use payfleet_core::job::TraceContext;
-use payfleet_core::kinds::Request;
 use payfleet_core::kinds::lifecycle::{Event, Operation, Outcome, State};
 use payfleet_core::kinds::payout::Origin;
 use payfleet_core::ledger::Movement;
@@ -98,9 +97,8 @@ pub(crate) async fn apply_event(
 }
 
 /// Whether a distribution made it, and it has paid nobody.
-const fn is_unpaid_part(operation: &Operation, state: &State) -> bool {
-    let Request::Payout(payout) = &operation.request else { return false };
-    matches!(payout.origin, Origin::Distribution { .. })
+fn is_unpaid_part(operation: &Operation, state: &State) -> bool {
+    matches!(operation.request.origin(), Some(Origin::Distribution { .. }))
         && matches!(state, State::Failed { .. } | State::Returned { .. })
 }
 

@@ -10,6 +10,7 @@ use super::asked::{Asked, Settled, Subject, other_money};
 use crate::Money;
 use crate::ids::OperationId;
 use crate::kinds::OperationKind;
+use crate::kinds::payout::Origin;
 use crate::ledger::Movement;
 use crate::provider::{Action, Provider, Report};
 
@@ -23,6 +24,9 @@ pub struct Transfer {
     /// Joins it with payments in Stripe's records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Why it is made.
+    #[serde(default, skip_serializing_if = "Origin::is_manual")]
+    pub origin: Origin,
 }
 
 impl Asked for Transfer {
@@ -40,6 +44,10 @@ impl Asked for Transfer {
 
     fn money(&self) -> Option<Money> {
         Some(self.money)
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        Some(self.origin)
     }
 
     fn subject(&self) -> Option<Subject> {
@@ -66,6 +74,11 @@ impl Asked for Transfer {
     }
 
     fn shown(&self) -> BTreeMap<&'static str, Value> {
-        BTreeMap::from([("account", json!(self.account)), ("group", json!(self.group))])
+        BTreeMap::from([
+            ("account", json!(self.account)),
+            ("group", json!(self.group)),
+            ("origin", json!(self.origin.name())),
+            ("origin_id", json!(self.origin.made_by())),
+        ])
     }
 }

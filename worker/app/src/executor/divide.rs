@@ -5,8 +5,8 @@ use std::time::Duration;
 use payfleet_core::Money;
 use payfleet_core::backoff::Backoff;
 use payfleet_core::job::Origin;
-use payfleet_core::kinds::OperationKind;
 use payfleet_core::kinds::lifecycle::Event;
+use payfleet_core::kinds::{OperationKind, Request};
 use payfleet_store::{Divided, Next, StoreError};
 
 use super::call::wake_up_after;
@@ -35,8 +35,12 @@ impl Executor {
         };
         tracing::info!(operation.id = %running.subject.id, payouts = made.len(), "The distribution became payouts.");
         let tenant = &running.subject.tenant;
+        let kind = match &running.claimed.operation.request {
+            Request::Distribution(of) => of.part_kind(),
+            _ => OperationKind::Payout,
+        };
         let first = made.iter().take(FIRST_JOBS).map(|&id| {
-            let payout = Subject { id, kind: OperationKind::Payout, tenant: tenant.clone() };
+            let payout = Subject { id, kind, tenant: tenant.clone() };
             jobs::wake_up(&payout, 0, Duration::ZERO, Origin::FollowUp)
         });
         let look = Duration::from_millis(BETWEEN_LOOKS.base_ms);

@@ -15,7 +15,7 @@ UNION ALL
 SELECT 'part of ' || p.holder || ' in distribution ' || p.distribution_id,
        'its payout ' || p.payout_id || ' pays ' || COALESCE(o.request #>> '{money,amount}', 'nothing') || ', due are '
            || (p.amount + p.carried_in)
-FROM distribution_parts p LEFT JOIN operations o ON o.id = p.payout_id AND o.kind = 'payout' AND o.tenant = p.tenant
+FROM distribution_parts p LEFT JOIN operations o ON o.id = p.payout_id AND o.kind IN ('payout', 'transfer') AND o.tenant = p.tenant
 WHERE p.payout_id IS NOT NULL
   AND ((o.request #>> '{money,amount}')::numeric IS DISTINCT FROM p.amount + p.carried_in
     OR o.request #>> '{money,asset}' IS DISTINCT FROM p.unit)

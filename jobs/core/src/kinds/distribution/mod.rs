@@ -1,13 +1,15 @@
 //! A distribution: a revenue split over the holders of an asset by ownership, by us or by TrovoTech.
 //!
-//! What we split becomes one payout a holder, each an operation of its own with all its guarantees. A
-//! holder gets at most one part a period. A part below the minimum is not paid but carried over.
+//! What we split becomes one payout a holder, or one transfer to a connected account, each an operation of
+//! its own with all its guarantees. A holder gets at most one part a period. A part below the minimum is not paid but carried over.
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
 
+mod payee;
 mod split;
 
 use std::collections::BTreeMap;
 
+pub use payee::Payee;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -17,7 +19,6 @@ use super::asked::{Asked, Reservation, Settled, Standing, other_money};
 use crate::Money;
 use crate::address::Network;
 use crate::kinds::OperationKind;
-use crate::kinds::payout::Destination;
 use crate::ledger::Movement;
 use crate::provider::{Action, Provider, Report};
 
@@ -38,7 +39,7 @@ pub struct Distribution {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Splitter {
-    /// We do, into payouts.
+    /// We do, into payouts or transfers.
     Us {
         /// 1 to [`Distribution::MOST_HOLDERS`], each once.
         holders: Vec<Holder>,
@@ -66,7 +67,7 @@ pub struct Holder {
     /// How much they own, in any unit that all holders share.
     pub weight: Decimal,
     /// Where they are paid.
-    pub to: Destination,
+    pub to: Payee,
 }
 
 impl Distribution {
@@ -81,6 +82,17 @@ impl Distribution {
         match &self.by {
             Splitter::Us { minimum, .. } => minimum.unwrap_or(Decimal::ZERO),
             Splitter::TrovoTech { .. } => Decimal::ZERO,
+        }
+    }
+
+    /// The kind of what pays its holders, where we do.
+    #[must_use]
+    pub fn part_kind(&self) -> OperationKind {
+        match &self.by {
+            Splitter::Us { holders, .. } => {
+                holders.first().map_or(OperationKind::Payout, |holder| holder.to.kind())
+            }
+            Splitter::TrovoTech { .. } => OperationKind::Payout,
         }
     }
 
@@ -106,11 +118,10 @@ impl Asked for Distribution {
 
     fn provider(&self) -> Provider {
         match &self.by {
-            // Of the payouts it becomes, which may be of several.
-            Splitter::Us { holders, .. } => match holders.first().map(|holder| &holder.to) {
-                Some(Destination::Bank { .. }) => Provider::Stripe,
-                Some(Destination::Crypto { .. }) | None => Provider::Heleket,
-            },
+            // Of what it becomes.
+            Splitter::Us { holders, .. } => {
+                holders.first().map_or(Provider::Heleket, |holder| holder.to.provider())
+            }
             Splitter::TrovoTech { .. } => Provider::TrovoTech,
         }
     }

@@ -29,7 +29,7 @@ pub struct Payout {
     pub origin: Origin,
 }
 
-/// Why a payout is made.
+/// Why a payout or a transfer is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
@@ -76,7 +76,7 @@ impl Origin {
         }
     }
 
-    fn is_manual(&self) -> bool {
+    pub(super) fn is_manual(&self) -> bool {
         *self == Self::Manual
     }
 }
