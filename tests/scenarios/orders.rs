@@ -13,9 +13,14 @@ pub(crate) async fn shown(world: &World, id: OperationId) -> Value {
     world.api.get(&format!("/v1/orders/{id}")).await.body
 }
 
-/// Asks for an order and waits for its address.
+/// Asks for an order of TRX and waits for its address.
 pub(crate) async fn placed(world: &World, key: &str, amount: &str) -> (OperationId, String) {
-    let id = world.api.post("/v1/orders", key, &order(amount, 3600)).await.accepted();
+    placed_so(world, key, &order(amount, 3600)).await
+}
+
+/// Asks for an order and waits for its address.
+pub(crate) async fn placed_so(world: &World, key: &str, body: &Value) -> (OperationId, String) {
+    let id = world.api.post("/v1/orders", key, body).await.accepted();
     world
         .until("it has an address", async |world| shown(world, id).await["result"]["address"].is_string())
         .await;
@@ -32,8 +37,50 @@ pub(crate) async fn mine(world: &World, blocks: u32) {
     world.chain("tron", "mine", &json!({ "blocks": blocks })).await;
 }
 
-async fn until_state(world: &World, id: OperationId, state: &str) {
+pub(crate) async fn until_state(world: &World, id: OperationId, state: &str) {
     world.until(state, async |world| shown(world, id).await["state"] == state).await;
+}
+
+/// Waits until so many of Tatum's webhooks have been written down as somebody's deposit.
+pub(crate) async fn until_told(world: &World, times: i64) {
+    world
+        .until("the webhooks are read", async |world| {
+            let counts = world.store.webhook_counts().await.unwrap();
+            counts.iter().any(|one| {
+                (one.provider.as_str(), one.status.as_str(), one.count) == ("tatum", "processed", times)
+            })
+        })
+        .await;
+}
+
+/// Waits for looks that begin from now on; `asking` is what they ask for. One may have begun before, and
+/// the last may not be over: so several.
+pub(crate) async fn until_looked(world: &World, asking: &str) {
+    let path = format!("/v4/data/blockchains/{asking}");
+    let before = world.providers.calls_of(&world.providers.tatum, &path).await;
+    world
+        .until("it is looked at", async |world| {
+            world.providers.calls_of(&world.providers.tatum, &path).await >= before + 3
+        })
+        .await;
+}
+
+/// What kinds of discrepancies are open. Two looks at a time may tell of the same one.
+pub(crate) async fn open_kinds(world: &World) -> Vec<String> {
+    let open = world.store.discrepancies(None, 10).await.unwrap();
+    let mut kinds: Vec<String> = open.into_iter().map(|one| one.kind).collect();
+    kinds.dedup();
+    kinds
+}
+
+/// The order waits for its money, and has none of it.
+pub(crate) async fn assert_nothing_received(world: &World, id: OperationId) {
+    let shown = shown(world, id).await;
+    assert_eq!(
+        (&shown["state"], &shown["result"]["received"]),
+        (&json!("accepted"), &Value::Null),
+        "{shown}"
+    );
 }
 
 async fn until_received(world: &World, id: OperationId, amount: &str) {
@@ -105,11 +152,44 @@ async fn a_reorganisation_before_it_is_final_moves_a_deposit_back() {
         .until("the deposit is seen", async |world| !world.store.networks_waiting().await.unwrap().is_empty())
         .await;
     world.chain("tron", "reorganise", &json!({"depth": 2})).await;
+    until_looked(&world, "transaction").await;
+    assert_nothing_received(&world, id).await;
+    mine(&world, 2).await;
+    until_looked(&world, "block/current").await;
+    assert_nothing_received(&world, id).await;
     mine(&world, 1).await;
-    assert_eq!(shown(&world, id).await["state"], "accepted");
-    mine(&world, 5).await;
     until_state(&world, id, "settled").await;
+    assert_eq!(shown(&world, id).await["result"]["received"], "10");
     world.abandon_webhooks();
+    world.finish().await;
+}
+
+/// By the height alone its block would be deep enough: what the chain knows of it is what counts.
+#[tokio::test]
+async fn a_deposit_that_a_reorganisation_makes_vanish_counts_for_nothing_and_is_shown_to_a_person() {
+    let world = World::start().await;
+    let (id, address) = placed(&world, "o-1", "10").await;
+    pay(&world, &address, "10").await;
+    mine(&world, 2).await;
+    until_told(&world, 1).await;
+    world.chain("tron", "reorganise", &json!({"depth": 2, "vanish": true})).await;
+    // Told later than it is given up, it would be waited for anew.
+    until_told(&world, 2).await;
+    mine(&world, 5).await;
+    until_looked(&world, "transaction").await;
+    assert_nothing_received(&world, id).await;
+    assert!(open_kinds(&world).await.is_empty(), "it may come back within a day");
+    world.age_deposits(25).await;
+    world
+        .until("it is given up", async |world| world.store.networks_waiting().await.unwrap().is_empty())
+        .await;
+    assert_eq!(open_kinds(&world).await, ["deposit_gone"]);
+    assert_nothing_received(&world, id).await;
+    // The order is still there to be paid.
+    pay(&world, &address, "10").await;
+    mine(&world, 3).await;
+    until_state(&world, id, "settled").await;
+    assert_eq!(shown(&world, id).await["result"]["received"], "10");
     world.finish().await;
 }
 
