@@ -1,5 +1,6 @@
 //! Whole fleets: from HTTP to provider and ledger.
 
+mod chains;
 mod custody;
 mod dead_letters;
 mod distributions;
