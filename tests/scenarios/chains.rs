@@ -1,9 +1,16 @@
-//! Orders on each of the chains: their coins and a token.
+//! Orders on each of the chains: their coins and a token, a worker that watches only some of them, and
+//! webhooks that a chain does not bear out.
 
-use payfleet_tests::world::World;
-use serde_json::json;
+use payfleet_core::OperationId;
+use payfleet_core::provider::Provider;
+use payfleet_store::WebhookFilter;
+use payfleet_tests::world::{Setup, World};
+use serde_json::{Value, json};
 
-use crate::orders::{assert_nothing_received, placed_so, shown, until_looked, until_state};
+use crate::orders::{
+    assert_nothing_received, mine, open_kinds, pay, placed, placed_so, shown, until_looked, until_state,
+    until_told,
+};
 
 /// Tether's contract on TRON.
 const USDT_ON_TRON: &str = "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t";
@@ -88,5 +95,80 @@ async fn an_order_on_each_chain_and_of_a_token_is_paid_at_its_depth_and_not_befo
         is_paid_at_its_depth(&world, case).await;
     }
     assert_eq!(world.store.open_discrepancies().await.unwrap(), 0);
+    world.finish().await;
+}
+
+async fn cancel(world: &World, id: OperationId) {
+    world.api.post(&format!("/v1/orders/{id}/cancel"), "unused", &json!({})).await.accepted();
+    until_state(world, id, "failed").await;
+}
+
+/// What Tatum tells of a payment of a chain's coin, whoever has made it.
+fn told(address: &str, transaction: &str, amount: &str, (chain, asset): (&str, &str)) -> Value {
+    json!({
+        "address": address, "amount": amount, "asset": asset, "blockNumber": 1001, "txId": transaction,
+        "type": "native", "chain": chain, "subscriptionType": "ADDRESS_EVENT",
+    })
+}
+
+/// The truth comes too, and later: what was told first is what a person is shown.
+#[tokio::test]
+async fn a_webhook_of_another_amount_than_the_chain_shows_counts_for_nothing_and_is_shown_to_a_person() {
+    let world = World::start().await;
+    let body = json!({"amount": "1", "asset": "ETH", "network": "ETH"});
+    let (id, address) = placed_so(&world, "o-1", &body).await;
+    let answer = world.chain("ethereum", "pay", &json!({"to": address, "amount": "0.1"})).await;
+    let transaction = answer["txId"].as_str().unwrap();
+    let lie = told(&address, transaction, "1", ("ethereum-mainnet", "ETH"));
+    world.providers.emit(&world.providers.tatum, lie).await;
+    until_told(&world, 1).await;
+    world.chain("ethereum", "mine", &json!({"blocks": 5})).await;
+    until_told(&world, 2).await;
+    world.until("it is over", async |world| world.store.networks_waiting().await.unwrap().is_empty()).await;
+    assert_eq!(open_kinds(&world).await, ["deposit_differs"]);
+    assert_nothing_received(&world, id).await;
+    assert_eq!(in_wallet(&world, "ETH").await, None);
+    cancel(&world, id).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn an_order_on_a_chain_that_the_worker_has_no_key_of_fails_and_says_which_is_missing() {
+    let world = World::with(Setup { workers: 0, ..Setup::default() }).await;
+    let worker = world.worker_process("tron-only").await;
+    let body = json!({"amount": "1", "asset": "ETH", "network": "ETH"});
+    let id = world.api.post("/v1/orders", "o-1", &body).await.accepted();
+    until_state(&world, id, "failed").await;
+    let failed = shown(&world, id).await;
+    assert_eq!(failed["reason"], "TATUM_XPUB_ETH is not set", "{failed}");
+    assert!(world.providers.effects(&world.providers.tatum).await.is_empty(), "nothing is watched");
+    let (of_tron, _) = placed(&world, "o-2", "1").await;
+    cancel(&world, of_tron).await;
+    assert!(worker.stop().await.success());
+    world.finish().await;
+}
+
+/// Money that is no object must not pay for what is: the address is the same on both networks.
+#[tokio::test]
+async fn an_event_of_a_test_network_is_ignored_and_the_log_says_why() {
+    let world = World::start().await;
+    let (id, address) = placed(&world, "o-1", "10").await;
+    let transaction = pay(&world, &address, "10").await;
+    let of_test = told(&address, &transaction, "10", ("tron-testnet", "TRON"));
+    world.providers.emit(&world.providers.tatum, of_test).await;
+    let filter = WebhookFilter { provider: Some(Provider::Tatum), ..WebhookFilter::default() };
+    let log = async |world: &World| world.store.webhook_log(&filter, None, 10).await.unwrap();
+    world
+        .until("it is read", async |world| log(world).await.iter().any(|one| one.handled_at.is_some()))
+        .await;
+    let log = log(&world).await;
+    let logged: Vec<_> = log.iter().map(|one| (one.outcome.as_str(), one.detail.as_deref())).collect();
+    assert_eq!(logged, [("ignored", Some("it is of the other mode: test on live, or live on test"))]);
+    assert!(world.store.networks_waiting().await.unwrap().is_empty());
+    assert_nothing_received(&world, id).await;
+    // What the main network tells of the same transaction counts, and once.
+    mine(&world, 3).await;
+    until_state(&world, id, "settled").await;
+    assert_eq!(shown(&world, id).await["result"]["received"], "10");
     world.finish().await;
 }
