@@ -115,6 +115,7 @@ async fn pages_hold_every_operation_once_however_many_are_made_meanwhile() {
 async fn each_filter_selects_what_it_names() {
     let listed = Listed::start().await;
     listed.payout("old", "1", "2025-03-01T00:00:00Z").await;
+    listed.change("old", "origin = 'bonus'").await;
     listed.payout("parked", "2", "2025-03-02T00:00:00Z").await;
     listed.change("parked", "parked = 'in_doubt', parked_reason = 'why', next_wake_at = NULL").await;
     listed.payout("settled", "3", "2025-03-03T00:00:00Z").await;
@@ -130,6 +131,9 @@ async fn each_filter_selects_what_it_names() {
         ("?asset=USD", vec!["mint"]),
         ("?asset=USDT&state=requested", vec!["parked", "old"]),
         ("?parked=true", vec!["parked"]),
+        ("?origin=bonus", vec!["old"]),
+        ("?origin=manual", vec!["settled", "parked"]),
+        ("?origin=distribution", vec![]),
         ("?parked=false&kind=payout", vec!["settled", "old"]),
         ("?created_from=2025-03-03T00:00:00Z", vec!["mint", "settled"]),
         ("?created_to=2025-03-02T01:00:00%2B01:00", vec!["old"]),

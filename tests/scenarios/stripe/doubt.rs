@@ -183,6 +183,38 @@ async fn a_key_that_is_nearly_too_old_is_not_sent_again() {
     world.finish().await;
 }
 
+/// Whether it never arrived or is only not shown yet, no look-up can tell: it is not sent again, and when
+/// looking has gone on for long a person is asked.
+#[tokio::test]
+async fn what_is_found_nowhere_once_its_key_is_too_old_stays_in_doubt_until_a_person_says_so() {
+    let mut world = World::with(Setup { workers: 0, ..Setup::default() }).await;
+    world.providers.plan(&world.providers.stripe, "/v1/payment_intents", 1, json!("hold")).await;
+    let victim = world.worker_process("victim").await;
+    let id = ask(&world, "/v1/payments", "p", payment("5", "pm_card_visa")).await;
+    world.providers.held(&world.providers.stripe, 1).await;
+    victim.kill().await;
+    world.age_intents(25).await;
+    world.probed(119).await;
+    world.add_worker();
+    let is_parked = async |world: &World| {
+        let view = world.store.operation(id).await.unwrap();
+        view.is_some_and(|view| view.parked.as_deref() == Some("in_doubt"))
+    };
+    world.until("it is parked", is_parked).await;
+    world.run_until_idle().await;
+    world.assert_state(id, "in_doubt").await;
+    let probes = world.exchanges().await;
+    assert!(probes.iter().all(|(_, _, answered)| answered.is_none()), "only looked up: {probes:?}");
+    assert_eq!((probes.len(), effects(&world, "payment").await), (1, 0), "{probes:?}");
+    assert!(world.store.has_dead_letter(id).await.unwrap());
+    let id_text = id.to_string();
+    let said =
+        ["operations", "deny", &id_text, "--author", "on-call", "--reason", "Stripe has no such payment"];
+    world.payfleet(&said).await;
+    until(&world, id, "failed").await;
+    world.finish().await;
+}
+
 /// What moves no money is looked for as well: by our reference, or by where it was to go.
 #[tokio::test]
 async fn an_account_a_customer_and_a_payment_method_whose_key_is_too_old_are_found_and_not_made_again() {

@@ -224,6 +224,13 @@ impl World {
         sqlx::query(query).bind(hours).execute(&mut connection).await.expect("the intents");
     }
 
+    /// Makes every open intent one that was probed that often.
+    pub async fn probed(&self, times: i32) {
+        let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
+        let query = "UPDATE intents SET probes = $1 WHERE closed_at IS NULL";
+        sqlx::query(query).bind(times).execute(&mut connection).await.expect("the intents");
+    }
+
     /// Everything that is kept of what happened to operations, as text.
     pub async fn history_text(&self) -> String {
         let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
