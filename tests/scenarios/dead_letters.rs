@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use payfleet_core::OperationId;
+use payfleet_tests::stripe;
 use payfleet_tests::world::{Setup, World};
 use serde_json::json;
 
@@ -101,6 +102,34 @@ async fn polls_that_are_refused_for_good_go_on_and_are_one_discrepancy() {
     world.run_until_idle().await;
     world.assert_state(id, "settled").await;
     assert!(world.store.dead_letters(10, true).await.unwrap().is_empty());
+    world.finish().await;
+}
+
+/// Days later a person is asked to ask; it is never called failed, and news moves it still.
+#[tokio::test]
+async fn payouts_that_no_provider_ends_are_shown_to_a_person_and_settle_when_it_does() {
+    let hour = Duration::from_secs(3_600);
+    let setup = Setup { heleket_settles_after: hour, stripe_settles_after: hour, ..Setup::default() };
+    let world = World::with(setup).await;
+    let carrier = stripe::funded_account(&world, "carrier", "40").await;
+    let to_a_bank = stripe::ask(&world, "/v1/payouts", "bank", stripe::payout(carrier, "25")).await;
+    let to_an_address = world.api.payout("order-1", "15.5").await.accepted();
+    for (id, days) in [(to_a_bank, 11), (to_an_address, 4)] {
+        stripe::until(&world, id, "accepted").await;
+        world.accepted_earlier(id, days).await;
+        let is_parked = async |world: &World| {
+            let view = world.store.operation(id).await.unwrap();
+            view.is_some_and(|view| view.parked.as_deref() == Some("not_final"))
+        };
+        world.until("it is parked", is_parked).await;
+        world.assert_state(id, "accepted").await;
+    }
+    let told = world.store.open_discrepancies().await.unwrap();
+    assert_eq!(told, 2);
+    world.providers.stripe_clock.pass(hour);
+    for id in [to_a_bank, to_an_address] {
+        stripe::until(&world, id, "settled").await;
+    }
     world.finish().await;
 }
 

@@ -76,6 +76,55 @@ async fn check(world: World, accepted: &[(OperationId, JobId)]) {
 }
 
 #[tokio::test]
+async fn eight_workers_that_start_at_once_stay_below_the_limit_of_every_provider() {
+    let mut setup = setup(0);
+    for service in Service::ALL {
+        setup.limits.set(service, ALL, Rate::per_second(LIMIT));
+    }
+    let mut world = World::with(setup).await;
+    let (mut accepted, mut orders) = (Vec::new(), Vec::new());
+    for number in 0..10 {
+        let key = format!("{number}");
+        let customer = json!({"email": format!("payer-{number}@example.com")});
+        accepted.push(world.api.post("/v1/customers", &key, &customer).await.accepted());
+        accepted.push(world.api.payout(&key, "1.5").await.accepted());
+        accepted.push(world.api.mint(&key, &format!("ev-{number}"), "5").await.accepted());
+        let wallet = json!({"investor_email": format!("{key}@example.com"), "investor_name": "An Investor", "kyc_verified": true});
+        accepted.push(world.api.post("/v1/wallets", &key, &wallet).await.accepted());
+        let order = json!({"amount": "10", "asset": "TRX", "network": "TRON", "lifetime_s": 3600});
+        orders.push(world.api.post("/v1/orders", &key, &order).await.accepted());
+    }
+    for _ in 0..8 {
+        world.add_worker();
+    }
+    for id in accepted {
+        let ends = async |world: &World| {
+            world.store.operation(id).await.unwrap().is_some_and(|view| view.state.name() == "settled")
+        };
+        world.until("it is settled", ends).await;
+    }
+    let watched = async |world: &World| world.providers.effects(&world.providers.tatum).await.len() == 10;
+    world.until("every address is watched", watched).await;
+    let providers = &world.providers;
+    for (sandbox, name, services) in [
+        (&providers.stripe, "Stripe", 1),
+        (&providers.heleket, "Heleket", 1),
+        (&providers.tatum, "Tatum", 1),
+        // TrovoTech's own and the chain's gateway are one sandbox.
+        (&providers.trovotech, "TrovoTech and Bantu", 2),
+    ] {
+        let most = providers.most_in_a_second(sandbox).await;
+        let allowed = u64::from(LIMIT) * services;
+        assert!((2..=allowed).contains(&most), "{name}: {most} calls in one second, {allowed} are allowed");
+    }
+    // Nobody pays them.
+    for order in orders {
+        world.api.post(&format!("/v1/orders/{order}/cancel"), "unused", &json!({})).await.accepted();
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn eight_workers_that_start_at_once_stay_below_the_published_limit() {
     let mut world = World::with(setup(0)).await;
     let accepted = payouts(&world, 12).await;
