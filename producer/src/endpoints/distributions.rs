@@ -1,6 +1,6 @@
 //! `POST /v1/distributions` asks for a revenue to be split over the holders of an asset: by us, into
-//! payouts or transfers, or by TrovoTech over the holders of its tokens. Where the holders are more than fit into a
-//! request, `POST /v1/distributions/{id}/holders` names the others.
+//! payouts or transfers, or by TrovoTech over the holders of its tokens. Where the holders are more than
+//! fit into a request, `POST /v1/distributions/{id}/holders` names the others.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Payouts that other operations make: distributions and schedules, in their own transactions.
+//! Payouts, or transfers, that other operations make: distributions and schedules, in their own transactions.
 
 use payfleet_core::Money;
 use payfleet_core::kinds::NewOperation;
@@ -11,7 +11,7 @@ use crate::operation_row::to_json;
 use crate::write::JobRef;
 use crate::{StoreError, transitions};
 
-/// Makes the rows of `payouts`, all of one origin and one tenant; each is due at once.
+/// Makes the rows of `payouts`, all of one kind, one origin and one tenant; each is due at once.
 #[expect(clippy::as_conversions, reason = "how sqlx is told of an array of optional values")]
 pub(crate) async fn insert_payouts(
     connection: &mut PgConnection,

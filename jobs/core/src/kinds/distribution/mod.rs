@@ -1,7 +1,8 @@
 //! A distribution: a revenue split over the holders of an asset by ownership, by us or by TrovoTech.
 //!
 //! What we split becomes one payout a holder, or one transfer to a connected account, each an operation of
-//! its own with all its guarantees. A holder gets at most one part a period. A part below the minimum is not paid but carried over.
+//! its own with all its guarantees. A holder gets at most one part a period. A part below the minimum is
+//! not paid but carried over.
 #![deny(clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
 
 mod payee;
