@@ -17,6 +17,7 @@ struct Dev {
     process: Child,
     producer: String,
     token: String,
+    exports: String,
 }
 
 impl Drop for Dev {
@@ -46,9 +47,10 @@ impl Dev {
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
         let mut after = |name: &str| lines.find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()));
         let (producer, token) = (after("producer").unwrap(), after("token").unwrap());
+        let exports = after("  export ").unwrap();
         // Whoever writes into a closed pipe would be the next to fail.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { process, producer, token }
+        Self { process, producer, token, exports }
     }
 
     /// The pids of everything it has started, from the files by which it would be swept.
@@ -70,6 +72,14 @@ impl Dev {
         answer.json().await.unwrap()
     }
 
+    /// What an operator's command says of this fleet, run as the fleet's first lines tell people to.
+    fn inside(&self, command: &str) -> String {
+        let script = format!("export {}; exec '{}' {command}", self.exports, binary("payfleet").display());
+        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     fn signal(mut self, signal: Signal) -> ExitStatus {
         kill_process(Pid::from_child(&self.process), signal).unwrap();
         self.process.wait().unwrap()
@@ -83,6 +93,8 @@ async fn asked_to_stop_it_leaves_no_process_and_the_next_run_knows_what_was_aske
     let children = first.children(dir.path());
     assert_eq!(children.len(), 5, "Redis, Postgres, producer, two workers");
     assert!(children.iter().all(|pid| runs(*pid)));
+    assert!(first.inside("limits list").ends_with("of the fleet under payfleet-dev.\n"));
+    assert!(first.inside("audit").starts_with("0 operations"));
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let body = json!({
         "amount": "15.5", "asset": "USDT", "network": "TRON", "address": "TDD97yguPESTpcrJMqU6h2ozZbibv4Vaqm",

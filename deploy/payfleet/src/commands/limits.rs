@@ -121,7 +121,7 @@ async fn list(options: &List) -> anyhow::Result<()> {
         return show::json(&json!({ "limiters": limiters, "breakers": breakers }));
     }
     if limiters.is_empty() && breakers.is_empty() {
-        println!("No worker has called a provider yet.");
+        println!("No worker has called a provider yet, of the fleet under {}.", queue.config().prefix);
         return Ok(());
     }
     let rows: Vec<_> = limiters.iter().map(limiter).collect();

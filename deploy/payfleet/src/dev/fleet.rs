@@ -110,11 +110,14 @@ impl Fleet {
         format!(
             "\n{}\n\nTry it:\n  curl -s {}/v1/payouts -H 'Authorization: Bearer {}' -H 'Idempotency-Key: order-1' \\\n    \
              -H 'Content-Type: application/json' \\\n    \
-             -d '{{\"amount\":\"15.5\",\"asset\":\"USDT\",\"network\":\"TRON\",\"address\":\"{}\"}}'\n\nCtrl-C stops it.",
+             -d '{{\"amount\":\"15.5\",\"asset\":\"USDT\",\"network\":\"TRON\",\"address\":\"{}\"}}'\n\nLook inside, from another terminal:\n  {}\n  \
+             {} limits list\n\nCtrl-C stops it.",
             lines.join("\n"),
             self.intake.url(),
             self.intake.token(),
             super::demo::TRON_ADDRESS,
+            self.stores.exports(),
+            std::env::args().next().unwrap_or_else(|| "payfleet".to_owned()),
         )
     }
 

@@ -44,6 +44,14 @@ impl Stores {
         [format!("redis       {redis}"), format!("postgres    {postgres}")]
     }
 
+    /// What the operator's commands want to know of this fleet, for a shell; the environment of that shell
+    /// is taken to have what ours has.
+    pub(super) fn exports(&self) -> String {
+        let redis = self.redis.as_ref().map(|_| format!(" REDIS_URL='{}'", self.redis_url));
+        let postgres = self.postgres.as_ref().map(|_| format!(" DATABASE_URL='{}'", self.database_url));
+        format!("export QUEUE_PREFIX={PREFIX}{}{}", redis.unwrap_or_default(), postgres.unwrap_or_default())
+    }
+
     /// Why one of the private servers has ended, if one has.
     pub(super) fn ended(&self) -> Option<&'static str> {
         let redis = self.redis.as_ref().and_then(RedisServer::ended).map(|_| "redis-server");
