@@ -65,12 +65,10 @@ pub(crate) async fn until_looked(world: &World, asking: &str) {
         .await;
 }
 
-/// What kinds of discrepancies are open. Two looks at a time may tell of the same one.
+/// What kinds of discrepancies are open.
 pub(crate) async fn open_kinds(world: &World) -> Vec<String> {
     let open = world.store.discrepancies(None, 10).await.unwrap();
-    let mut kinds: Vec<String> = open.into_iter().map(|one| one.kind).collect();
-    kinds.dedup();
-    kinds
+    open.into_iter().map(|one| one.kind).collect()
 }
 
 /// The order waits for its money, and has none of it.
@@ -301,6 +299,37 @@ async fn many_deposits_that_become_final_with_one_block_are_all_counted() {
         until_state(&world, *id, "settled").await;
     }
     world.abandon_webhooks();
+    world.finish().await;
+}
+
+/// A pool that sends it again and loses it again is one matter for a person, until they have looked.
+#[tokio::test]
+async fn a_deposit_that_is_gone_again_after_it_was_told_again_is_shown_once_while_that_is_open() {
+    let world = World::start().await;
+    let (id, address) = placed(&world, "o-1", "10").await;
+    let told = |block: u32| {
+        json!({
+            "address": address, "amount": "10", "asset": "TRON", "blockNumber": block, "txId": "ab".repeat(32),
+            "type": "native", "chain": "tron-mainnet", "subscriptionType": "ADDRESS_EVENT",
+        })
+    };
+    for (times, is_open) in [(1, true), (2, true), (3, false)] {
+        if !is_open {
+            let first = world.store.discrepancies(None, 10).await.unwrap().remove(0);
+            assert!(world.store.resolve_discrepancy(first.id, "on-call", "a pool's").await.unwrap());
+        }
+        world.providers.emit(&world.providers.tatum, told(times)).await;
+        until_told(&world, i64::from(times)).await;
+        world.age_deposits(25).await;
+        world
+            .until("it is given up", async |world| world.store.networks_waiting().await.unwrap().is_empty())
+            .await;
+        assert_eq!(open_kinds(&world).await, ["deposit_gone"], "told {times} times");
+    }
+    let all = "SELECT count(*) FROM discrepancies WHERE kind = $1";
+    assert_eq!(world.count(all, "deposit_gone").await, 2, "what comes again after it was resolved is news");
+    world.api.post(&format!("/v1/orders/{id}/cancel"), "unused", &json!({})).await.accepted();
+    until_state(&world, id, "failed").await;
     world.finish().await;
 }
 

@@ -1,6 +1,7 @@
 //! Deposits, until their chain has made them final.
 
 use payfleet_core::address::Network;
+use payfleet_core::provider::Provider;
 use payfleet_core::{Money, OperationId};
 use payfleet_store::{SeenDeposit, Standing, Store};
 use payfleet_tests::servers;
@@ -56,4 +57,25 @@ async fn a_deposit_that_was_final_stays_final_however_often_it_is_told() {
     store.see_deposit(id, &deposit(Some(7))).await.unwrap();
     assert_eq!(store.networks_waiting().await.unwrap(), []);
     assert!(!store.has_waiting_deposits(id).await.unwrap());
+}
+
+#[tokio::test]
+async fn two_looks_that_say_the_same_make_one_discrepancy_until_it_is_resolved() {
+    let store = payfleet_tests::store::store().await;
+    let tell = async |about: &str| {
+        store
+            .note_webhook(Provider::Tatum, "deposit_gone", Some(about), "the chain does not know it")
+            .await
+            .unwrap();
+    };
+    futures::join!(tell("t1"), tell("t1"), tell("t1"), tell("t2"));
+    let open = async || store.discrepancies(None, 10).await.unwrap();
+    let mut about: Vec<_> = open().await.into_iter().filter_map(|one| one.provider_ref).collect();
+    about.sort();
+    assert_eq!(about, ["t1", "t2"]);
+    let first = open().await.into_iter().find(|one| one.provider_ref.as_deref() == Some("t1")).unwrap();
+    assert!(store.resolve_discrepancy(first.id, "on-call", "looked into").await.unwrap());
+    tell("t1").await;
+    tell("t1").await;
+    assert_eq!(open().await.len(), 2, "what comes again after it was resolved is news");
 }

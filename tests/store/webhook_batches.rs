@@ -121,12 +121,13 @@ async fn deposits_of_a_batch_are_written_down_once_each_for_the_order_at_their_a
     let derive = |index: u32| Ok(format!("address {index}"));
     store.allot(&mut placed, Network::Tron, &derive).await.unwrap();
     let deposit = |event_key: &str, address: &str, block: Option<u64>| {
+        let amount = if event_key == "lie" { "1000" } else { "10" };
         let seen = SeenDeposit {
             network: Network::Tron,
             transaction: "t1".to_owned(),
             place: String::new(),
             address_key: Network::Tron.key_of(address),
-            money: Money::parse_positive("10", "TRX".parse().unwrap()).unwrap(),
+            money: Money::parse_positive(amount, "TRX".parse().unwrap()).unwrap(),
             is_coin: true,
             block,
         };
@@ -142,9 +143,16 @@ async fn deposits_of_a_batch_are_written_down_once_each_for_the_order_at_their_a
     assert!(matches!(taken.as_slice(), [Taken::Deposited, Taken::Left, Taken::Deposited]), "{taken:?}");
     assert!(store.due_deposits(Network::Tron, 6, 10).await.unwrap().is_empty(), "not deep enough");
     let due = store.due_deposits(Network::Tron, 7, 10).await.unwrap();
-    let seen: Vec<_> = due.iter().map(|one| (one.operation, one.seen.block)).collect();
-    assert_eq!(seen, [(order("placed").id(), Some(7))]);
+    let seen: Vec<_> = due.iter().map(|one| (one.operation, one.seen.block, one.told_otherwise)).collect();
+    assert_eq!(seen, [(order("placed").id(), Some(7), false)]);
     let processed = WebhookCount { provider: "tatum".to_owned(), ..counted("processed", 2) };
     assert_eq!(store.webhook_counts().await.unwrap(), [processed]);
+    store
+        .take_webhooks(&[deposit("lie", "address 0", Some(7)), deposit("again", "address 0", Some(7))])
+        .await
+        .unwrap();
+    let due = store.due_deposits(Network::Tron, 7, 10).await.unwrap();
+    let seen: Vec<_> = due.iter().map(|one| (one.seen.money.to_string(), one.told_otherwise)).collect();
+    assert_eq!(seen, [("10 TRX".to_owned(), true)], "what was told first, and that it was contradicted");
     assert_eq!(audit(&store).await, []);
 }

@@ -38,6 +38,8 @@ pub struct WaitingDeposit {
     pub operation: OperationId,
     /// For how long it has been known, in milliseconds.
     pub known_ms: i64,
+    /// Whether another webhook told of another amount or asset: the first one's is in `seen`.
+    pub told_otherwise: bool,
 }
 
 /// What a chain says of a deposit.
@@ -99,7 +101,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; writing it down again is always right.
     pub async fn see_deposit(&self, order: OperationId, seen: &SeenDeposit) -> Result<(), StoreError> {
-        let one = [(order, seen)];
+        let one = [(order, seen, false)];
         self.transaction("see_deposit", &one.as_slice(), |c, one| Box::pin(see_deposits(c, one))).await
     }
 
@@ -130,7 +132,7 @@ impl Store {
     ) -> Result<Vec<WaitingDeposit>, StoreError> {
         let rows = sqlx::query!(
             "/* deposits_due */ SELECT transaction, place, address_key, operation_id, amount, asset, is_coin, block,
-                 (EXTRACT(EPOCH FROM now() - seen_at) * 1000)::bigint AS \"known_ms!\"
+                 told_otherwise, (EXTRACT(EPOCH FROM now() - seen_at) * 1000)::bigint AS \"known_ms!\"
              FROM deposits WHERE network = $1 AND status = 'seen' AND (block <= $2 OR block IS NULL)
              ORDER BY block IS NULL, checked_at LIMIT $3",
             network.as_str(),
@@ -158,12 +160,13 @@ impl Store {
                 is_coin: row.is_coin,
                 block: row.block.and_then(|block| u64::try_from(block).ok()),
             };
-            due.push(WaitingDeposit { seen, operation, known_ms: row.known_ms });
+            let (known_ms, told_otherwise) = (row.known_ms, row.told_otherwise);
+            due.push(WaitingDeposit { seen, operation, known_ms, told_otherwise });
         }
         Ok(due)
     }
 
-    /// Writes down what the chain says of a deposit.
+    /// Writes down what the chain says of a deposit, its money among it: `seen` as it is now known.
     ///
     /// # Errors
     /// [`StoreError`]; writing it down again is always right.
@@ -174,7 +177,8 @@ impl Store {
             Standing::Gone => ("gone", None),
         };
         sqlx::query!(
-            "/* deposit_mark */ UPDATE deposits SET status = $5, block = $6, checked_at = now()
+            "/* deposit_mark */ UPDATE deposits
+             SET status = $5, block = $6, amount = $7, asset = $8, is_coin = $9, checked_at = now()
              WHERE network = $1 AND transaction = $2 AND place = $3 AND address_key = $4 AND status = 'seen'",
             seen.network.as_str(),
             seen.transaction,
@@ -182,10 +186,32 @@ impl Store {
             seen.address_key,
             status,
             block.and_then(|block| i64::try_from(block).ok()),
+            seen.money.amount(),
+            seen.money.asset().code(),
+            seen.is_coin,
         )
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+
+    /// What has become final of the same transaction and address under other names.
+    ///
+    /// # Errors
+    /// [`StoreError`], where Postgres is away or a row contradicts the model.
+    pub async fn final_beside(&self, deposit: &WaitingDeposit) -> Result<Vec<Money>, StoreError> {
+        let seen = &deposit.seen;
+        let rows = sqlx::query!(
+            "/* deposits_beside */ SELECT amount, asset FROM deposits
+             WHERE network = $1 AND transaction = $2 AND address_key = $3 AND place <> $4 AND status = 'final'",
+            seen.network.as_str(),
+            seen.transaction,
+            seen.address_key,
+            seen.place,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(|row| money(&deposit.operation, row.amount, &row.asset)).collect()
     }
 
     /// Whether an order has deposits that may still become final.
@@ -204,28 +230,32 @@ impl Store {
     }
 }
 
-/// Writes down transfers to addresses of orders, each once. What is final stays final. What was gone is
+/// Writes down transfers to addresses of orders, each once, and of each whether others told of another
+/// amount. What is final stays final, and of which amount it is: a webhook is a hint. What was gone is
 /// waited for as if it had not been seen before: a pool may forget a transaction that is sent again later.
 pub(crate) async fn see_deposits(
     connection: &mut PgConnection,
-    seen: &[(OperationId, &SeenDeposit)],
+    seen: &[(OperationId, &SeenDeposit, bool)],
 ) -> Result<(), StoreError> {
     if seen.is_empty() {
         return Ok(());
     }
-    let text = |of: fn(&SeenDeposit) -> String| seen.iter().map(|(_, one)| of(one)).collect::<Vec<_>>();
-    let orders: Vec<Uuid> = seen.iter().map(|(order, _)| order.as_uuid()).collect();
-    let amounts: Vec<Decimal> = seen.iter().map(|(_, one)| one.money.amount()).collect();
-    let coins: Vec<bool> = seen.iter().map(|(_, one)| one.is_coin).collect();
+    let text = |of: fn(&SeenDeposit) -> String| seen.iter().map(|(_, one, _)| of(one)).collect::<Vec<_>>();
+    let orders: Vec<Uuid> = seen.iter().map(|(order, ..)| order.as_uuid()).collect();
+    let amounts: Vec<Decimal> = seen.iter().map(|(_, one, _)| one.money.amount()).collect();
+    let coins: Vec<bool> = seen.iter().map(|(_, one, _)| one.is_coin).collect();
+    let contradicted: Vec<bool> = seen.iter().map(|(.., contradicted)| *contradicted).collect();
     let block = |one: &SeenDeposit| one.block.and_then(|block| i64::try_from(block).ok());
-    let blocks: Vec<Option<i64>> = seen.iter().map(|(_, one)| block(one)).collect();
+    let blocks: Vec<Option<i64>> = seen.iter().map(|(_, one, _)| block(one)).collect();
     sqlx::query!(
         "/* deposits_seen */ INSERT INTO deposits
-             (network, transaction, place, address_key, operation_id, amount, asset, is_coin, block)
+             (network, transaction, place, address_key, operation_id, amount, asset, is_coin, block, told_otherwise)
          SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::numeric[], $7::text[],
-             $8::bool[], $9::bigint[])
+             $8::bool[], $9::bigint[], $10::bool[])
          ON CONFLICT (network, transaction, place, address_key) DO UPDATE
              SET block = excluded.block, status = 'seen',
+                 told_otherwise = deposits.told_otherwise OR excluded.told_otherwise
+                     OR (deposits.amount, deposits.asset) <> (excluded.amount, excluded.asset),
                  seen_at = CASE WHEN deposits.status = 'gone' THEN now() ELSE deposits.seen_at END
              WHERE deposits.status <> 'final'",
         &text(|one| one.network.as_str().to_owned()),
@@ -237,6 +267,7 @@ pub(crate) async fn see_deposits(
         &text(|one| one.money.asset().code().to_owned()),
         coins.as_slice(),
         &blocks as _,
+        contradicted.as_slice(),
     )
     .execute(connection)
     .await?;

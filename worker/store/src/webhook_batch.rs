@@ -140,7 +140,9 @@ async fn take(connection: &mut PgConnection, batch: &[IncomingWebhook]) -> Resul
     }
     keep_bodies(connection, &fresh).await?;
     deliver(connection, &fresh, &operations).await?;
-    see_deposits(connection, &deposits(&fresh)).await?;
+    let seen = deposits(&fresh);
+    let seen: Vec<_> = seen.iter().map(|(order, seen, contradicted)| (*order, seen, *contradicted)).collect();
+    see_deposits(connection, &seen).await?;
     Ok(taken)
 }
 
@@ -275,14 +277,21 @@ fn choose<'a>(
     Some(Chosen { at, incoming, hash, about, mail })
 }
 
-/// The deposits among `fresh`, each once, as the last event tells of it.
-fn deposits<'a>(fresh: &[(i64, &Chosen<'a>)]) -> Vec<(OperationId, &'a SeenDeposit)> {
-    let mut seen = BTreeMap::new();
+/// The deposits among `fresh`, each once, as the first event tells of its money and the last one of its
+/// place, and whether any other tells of other money.
+fn deposits(fresh: &[(i64, &Chosen<'_>)]) -> Vec<(OperationId, SeenDeposit, bool)> {
+    let mut seen: BTreeMap<_, (OperationId, SeenDeposit, bool)> = BTreeMap::new();
     for (_, one) in fresh {
-        if let (Some(order), WebhookContent::Deposit { seen: deposit }) = (one.about, &one.incoming.content) {
-            let SeenDeposit { network, transaction, place, address_key, .. } = deposit.as_ref();
-            seen.insert((network.as_str(), transaction, place, address_key), (order, deposit.as_ref()));
-        }
+        let (Some(order), WebhookContent::Deposit { seen: deposit }) = (one.about, &one.incoming.content)
+        else {
+            continue;
+        };
+        let SeenDeposit { network, transaction, place, address_key, .. } = deposit.as_ref();
+        let first = seen
+            .entry((network.as_str(), transaction, place, address_key))
+            .or_insert_with(|| (order, deposit.as_ref().clone(), false));
+        first.1.block = deposit.block;
+        first.2 |= first.1.money != deposit.money;
     }
     seen.into_values().collect()
 }

@@ -92,7 +92,7 @@ impl Store {
 }
 
 impl Store {
-    /// Puts something that a webhook says in front of a person.
+    /// Puts something that a webhook says in front of a person, unless it is there already.
     ///
     /// # Errors
     /// [`StoreError`], where Postgres is away or refuses.
@@ -105,7 +105,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         sqlx::query!(
             "/* discrepancy_of_webhook */ INSERT INTO discrepancies (source, kind, provider, provider_ref, detail)
-             VALUES ('webhook', $1, $2, $3, $4)",
+             VALUES ('webhook', $1, $2, $3, $4) ON CONFLICT DO NOTHING",
             kind,
             provider.as_str(),
             provider_ref,

@@ -286,7 +286,7 @@ pub(crate) async fn note(
     sqlx::query!(
         "/* discrepancy_of_operation */ INSERT INTO discrepancies
              (source, kind, provider, operation_id, provider_ref, detail)
-         VALUES ('operation', $1, $2, $3, $4, $5)",
+         VALUES ('operation', $1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
         kind,
         operation.request.provider().as_str(),
         operation.id.as_uuid(),

@@ -16,7 +16,7 @@ use super::chain::{Chain, Mode};
 /// The highest index that is not hardened.
 pub const LAST_INDEX: u32 = 0x7fff_ffff;
 /// What TRON puts before an address.
-const TRON_VERSION: u8 = 0x41;
+pub(super) const TRON_VERSION: u8 = 0x41;
 
 /// An extended public key that addresses are derived from. Not a secret, but whose addresses belong
 /// together is nobody's business: it is not printed.

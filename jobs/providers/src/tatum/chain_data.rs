@@ -2,21 +2,19 @@
 //! broadcasting one. There is no field of confirmations: they are height − block + 1.
 
 use reqwest::Method;
-use rust_decimal::Decimal;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
-use payfleet_core::address::Network;
 use payfleet_core::{Classify, OutcomeClass};
 
 use super::answer::{self, ALREADY_KNOWN};
-use super::chain::{Chain, whole};
+use super::chain::Chain;
 use super::client::Client;
+use super::payments::Payments;
 use super::signed::SignedTransaction;
 use crate::client::ProviderError;
 use crate::failure::Call;
 use crate::http::Exchanged;
-use crate::json::{Object, text};
+use crate::json::Object;
 
 /// A transaction as its chain shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,26 +25,8 @@ pub struct ChainTransaction {
     pub block: Option<u64>,
     /// Whether it took effect, where the chain says so (Bitcoin's always do).
     pub succeeded: Option<bool>,
-    /// What of the chain's own coin went where, in whole coins. Tokens are told by webhooks.
-    pub outputs: Vec<Output>,
-}
-
-/// One thing that a transaction paid.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Output {
-    /// To whom.
-    pub address: String,
-    /// How much of the chain's own coin.
-    pub amount: Decimal,
-}
-
-impl ChainTransaction {
-    /// What of the chain's own coin it paid to the address with this key ([`Network::key_of`]).
-    #[must_use]
-    pub fn paid_to(&self, network: Network, address_key: &str) -> Decimal {
-        let outputs = self.outputs.iter().filter(|output| network.key_of(&output.address) == address_key);
-        outputs.fold(Decimal::ZERO, |sum, output| sum.saturating_add(output.amount)).normalize()
-    }
+    /// What it paid to whom, as far as the chain shows it.
+    pub payments: Payments,
 }
 
 /// How deep a transaction is.
@@ -180,19 +160,8 @@ fn read(chain: Chain, object: &Object<'_>) -> Option<ChainTransaction> {
         Some(text) if text.starts_with('-') => None,
         Some(text) => Some(text.parse().ok()?),
     };
-    let outputs = match chain {
-        Chain::Bitcoin => bitcoin_outputs(object)?,
-        Chain::Ethereum | Chain::Polygon | Chain::Tron => {
-            let (to, value) = (object.filled("to"), object.text("value"));
-            match (to, value) {
-                (Some(address), Some(value)) => {
-                    vec![Output { address, amount: whole(&value, chain.decimals())? }]
-                }
-                _ => Vec::new(),
-            }
-        }
-    };
-    Some(ChainTransaction { hash, block, succeeded: succeeded(object), outputs })
+    let payments = Payments::read(chain, object)?;
+    Some(ChainTransaction { hash, block, succeeded: succeeded(object), payments })
 }
 
 /// EVM chains have a flag, TRON a word for each contract that ran.
@@ -201,19 +170,6 @@ fn succeeded(object: &Object<'_>) -> Option<bool> {
         let ran = object.objects("ret")?;
         ran.first()?.text("contractRet").map(|word| word == "SUCCESS")
     })
-}
-
-fn bitcoin_outputs(object: &Object<'_>) -> Option<Vec<Output>> {
-    let mut sums: BTreeMap<String, Decimal> = BTreeMap::new();
-    for output in object.objects("outputs")? {
-        let amount = whole(&text(output.raw("value")?)?, Chain::Bitcoin.decimals())?;
-        // An output without an address pays nobody that can be named.
-        if let Some(address) = output.filled("address") {
-            let sum = sums.entry(address).or_default();
-            *sum = sum.saturating_add(amount);
-        }
-    }
-    Some(sums.into_iter().map(|(address, amount)| Output { address, amount }).collect())
 }
 
 #[cfg(test)]
@@ -233,21 +189,15 @@ mod tests {
     }
 
     #[test]
-    fn each_chains_transaction_is_read_in_whole_coins() {
+    fn each_chains_transaction_says_in_which_block_it_is_and_whether_it_took_effect() {
         let evm = of(
             Chain::Ethereum,
             r#"{"hash":"0xAB","blockNumber":7,"status":true,"to":"0x1","value":"50000000000000000"}"#,
         )
         .unwrap();
         assert_eq!((evm.block, evm.succeeded), (Some(7), Some(true)));
-        assert_eq!(evm.outputs[0].amount, Decimal::new(5, 2));
-        let bitcoin = of(
-            Chain::Bitcoin,
-            r#"{"hash":"ab","blockNumber":-1,"outputs":[{"value":100000,"address":"bc1"},{"value":1,"address":"bc1"},{"value":0}]}"#,
-        )
-        .unwrap();
+        let bitcoin = of(Chain::Bitcoin, r#"{"hash":"ab","blockNumber":-1,"outputs":[]}"#).unwrap();
         assert_eq!((bitcoin.block, bitcoin.succeeded), (None, None));
-        assert_eq!(bitcoin.outputs, [Output { address: "bc1".to_owned(), amount: Decimal::new(100_001, 8) }]);
         let tron =
             of(Chain::Tron, r#"{"txID":"ab","blockNumber":9,"ret":[{"contractRet":"OUT_OF_ENERGY"}]}"#);
         assert_eq!(tron.unwrap().succeeded, Some(false));

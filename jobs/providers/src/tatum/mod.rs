@@ -15,6 +15,8 @@ mod deliveries;
 #[cfg(feature = "client")]
 mod effects;
 #[cfg(feature = "client")]
+mod payments;
+#[cfg(feature = "client")]
 mod rates;
 #[cfg(feature = "sandbox")]
 pub(crate) mod sandbox;
@@ -31,11 +33,13 @@ pub use address::{AddressError, LAST_INDEX, Xpub};
 pub use answer::CREDITS_SPENT;
 pub use chain::{Chain, Mode};
 #[cfg(feature = "client")]
-pub use chain_data::{ChainTransaction, Depth, Output, confirmations};
+pub use chain_data::{ChainTransaction, Depth, confirmations};
 #[cfg(feature = "client")]
 pub use client::{CAPABILITIES, Client, Config};
 #[cfg(feature = "client")]
 pub use deliveries::ExecutedWebhook;
+#[cfg(feature = "client")]
+pub use payments::{Output, Payments, Shown, Told};
 #[cfg(feature = "client")]
 pub use rates::Rate;
 #[cfg(feature = "client")]

@@ -10,9 +10,9 @@ use payfleet_core::job::Job;
 use payfleet_core::kinds::confirm::interval_ms;
 use payfleet_core::kinds::lifecycle::Event;
 use payfleet_core::provider::Provider;
-use payfleet_core::{Classify, OutcomeClass};
+use payfleet_core::{Classify, Money, OutcomeClass};
 use payfleet_providers::ProviderError;
-use payfleet_providers::tatum::{Chain, Client, confirmations};
+use payfleet_providers::tatum::{Chain, Client, Payments, Shown, Told, confirmations};
 use payfleet_queue::Outcome;
 use payfleet_store::{Delivered, SeenDeposit, Standing, WaitingDeposit};
 
@@ -54,16 +54,16 @@ impl Handlers {
         let mut are_more = i64::try_from(due.len()).is_ok_and(|count| count == MOST_LOOKUPS)
             && due.iter().all(|deposit| deposit.seen.block.is_some());
         let mut then = Vec::new();
-        for deposit in &due {
-            match self.standing(tatum, chain, deposit, (height, need)).await {
+        for mut deposit in due {
+            match self.standing(tatum, chain, &mut deposit, (height, need)).await {
                 Ok(standing) => {
                     if standing == Standing::Final {
-                        then.extend(self.hand_over_deposit(deposit).await?);
+                        then.extend(self.hand_over_deposit(&deposit).await?);
                     }
                     self.store.mark_deposit(&deposit.seen, standing).await?;
                 }
                 Err(HandlerError::Provider(error)) if !is_put_off(&error) => {
-                    self.pass_over(deposit, error).await?;
+                    self.pass_over(&deposit, error).await?;
                     // They would come again at once, and for ever.
                     are_more = false;
                 }
@@ -91,14 +91,15 @@ impl Handlers {
         Ok(())
     }
 
+    /// Where the chain has it, and, where it is final, of which money it is: as the chain shows it.
     async fn standing(
         &self,
         tatum: &Client,
         chain: Chain,
-        deposit: &WaitingDeposit,
+        deposit: &mut WaitingDeposit,
         (height, need): (u64, u64),
     ) -> Result<Standing, HandlerError> {
-        let (seen, network) = (&deposit.seen, deposit.seen.network);
+        let seen = &deposit.seen;
         let Some(transaction) = tatum.transaction(chain, &seen.transaction).await? else {
             if deposit.known_ms < GIVEN_UP_MS {
                 return Ok(Standing::In(None));
@@ -113,12 +114,17 @@ impl Handlers {
         if confirmations(height, block) < need {
             return Ok(Standing::In(Some(block)));
         }
-        // TRON shows no amounts here, and no chain shows those of tokens: then it is the signed webhook's
-        // word, for a transaction that exists, took effect and is deep enough.
-        let shows_amounts = seen.is_coin && !transaction.outputs.is_empty();
-        if shows_amounts && transaction.paid_to(network, &seen.address_key) != seen.money.amount() {
-            self.tell(seen, "deposit_differs", "pays another amount than was told").await?;
+        let beside = self.store.final_beside(deposit).await?;
+        let counts = what_counts(deposit, &transaction.payments, &beside);
+        let Some(money) = counts else {
+            self.tell(seen, "deposit_differs", "was told, and its chain does not bear that out").await?;
             return Ok(Standing::Gone);
+        };
+        if money != seen.money {
+            self.tell(seen, "deposit_differs", &format!("was told; its chain shows {money}, which counts"))
+                .await?;
+            deposit.seen.is_coin = money.asset().code() == chain.coin();
+            deposit.seen.money = money;
         }
         Ok(Standing::Final)
     }
@@ -144,6 +150,19 @@ impl Handlers {
         let detail = format!("transaction {} of {} {what}", seen.transaction, seen.money);
         tracing::warn!(network = %seen.network, "A deposit needs a person: {detail}");
         Ok(self.store.note_webhook(Provider::Tatum, kind, Some(&seen.transaction), &detail).await?)
+    }
+}
+
+/// What counts of a deposit that is deep enough, `beside` what counts of its transaction already under other
+/// names; `None` where nothing does. Webhooks are hints: what the chain shows is what was paid. Where it
+/// does not show that, the word of signed webhooks has to do, as long as they do not contradict each other.
+fn what_counts(deposit: &WaitingDeposit, payments: &Payments, beside: &[Money]) -> Option<Money> {
+    let SeenDeposit { network, address_key, place, money, is_coin, .. } = &deposit.seen;
+    let told = Told { network: *network, address_key, place, money: *money, is_coin: *is_coin };
+    match payments.shown(&told, beside) {
+        Shown::Paid(money) => Some(money),
+        Shown::Nothing => None,
+        Shown::Unknown => (!deposit.told_otherwise).then_some(*money),
     }
 }
 

@@ -41,7 +41,10 @@ impl Handlers {
         }
         let parsed = match parsed {
             Ok(parsed) => parsed,
-            Err(error) => return self.refuse(&event, received, None, "unreadable", &error.to_string()).await,
+            Err(error) => {
+                let (key, detail) = (event.event_key.as_str(), error.to_string());
+                return self.refuse(&event, received, Some(key), "unreadable", &detail).await;
+            }
         };
         if event.provider == Provider::Tatum {
             return self.deposit(&event, received, &body).await;

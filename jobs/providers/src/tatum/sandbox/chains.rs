@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::tatum::chain::Chain;
+use crate::tatum::payments::TRANSFER;
 use crate::tatum::transfer::Stage;
 
 /// The height at which each chain begins, far from zero so that a reorganisation has room.
@@ -162,6 +163,8 @@ pub(super) fn show(chain: Chain, payment: &Payment, block: Option<u64>) -> Value
             "txID": payment.hash,
             "blockNumber": block,
             "ret": [{ "contractRet": "SUCCESS" }],
+            "rawData": { "contract": [contract(payment, &units)] },
+            "log": logs(chain, payment),
         }),
         Chain::Ethereum | Chain::Polygon => {
             let value = if payment.contract.is_none() { units } else { "0".to_owned() };
@@ -172,9 +175,47 @@ pub(super) fn show(chain: Chain, payment: &Payment, block: Option<u64>) -> Value
                 "from": payment.from,
                 "to": payment.contract.as_deref().unwrap_or(&payment.to),
                 "value": value,
+                "logs": logs(chain, payment),
             })
         }
     }
+}
+
+/// What TRON was asked to run.
+fn contract(payment: &Payment, units: &str) -> Value {
+    let (kind, value) = if let Some(contract) = &payment.contract {
+        ("TriggerSmartContract", json!({ "contractAddressBase58": contract }))
+    } else {
+        let amount = units.parse::<u64>().unwrap_or_default();
+        ("TransferContract", json!({ "amount": amount, "toAddressBase58": payment.to }))
+    };
+    json!({ "type": kind, "parameter": { "value": value } })
+}
+
+/// What a token's contract logs of a transfer.
+fn logs(chain: Chain, payment: &Payment) -> Vec<Value> {
+    let Some(contract) = &payment.contract else { return Vec::new() };
+    let account = |address: &str| account(chain, address).unwrap_or_else(|| "0".repeat(40));
+    let word = |hex: &str| format!("{hex:0>64}");
+    let mark = if chain == Chain::Tron { "" } else { "0x" };
+    let units: u128 = units(payment.amount, 6).parse().unwrap_or_default();
+    let from = payment.from.as_deref().map(account).unwrap_or_default();
+    let topics = [TRANSFER.to_owned(), word(&from), word(&account(&payment.to))];
+    vec![json!({
+        "address": format!("{mark}{}", account(contract)),
+        "topics": topics.map(|topic| format!("{mark}{topic}")),
+        "data": format!("{mark}{units:064x}"),
+        "logIndex": 0,
+    })]
+}
+
+/// The twenty bytes of an address, in hex.
+fn account(chain: Chain, address: &str) -> Option<String> {
+    let account = match chain {
+        Chain::Tron => hex::encode(bs58::decode(address).with_check(None).into_vec().ok()?.get(1..)?),
+        Chain::Ethereum | Chain::Polygon | Chain::Bitcoin => address.strip_prefix("0x")?.to_ascii_lowercase(),
+    };
+    Some(account).filter(|account| account.len() == 40)
 }
 
 /// `amount` in the smallest unit.
