@@ -1,12 +1,14 @@
 //! The kill matrix: every kind that the executor runs, at every point at which a worker can die, three
 //! ways: it dies there; the job is delivered again while the first worker still holds it there; the
 //! client repeats its request meanwhile. And for every kind two workers on one operation, webhooks early,
-//! late, twice, backwards and contradictory, and cancellations that come too late.
+//! late, twice, backwards and contradictory, and cancellations that come too late. For the two kinds of jobs
+//! that no executor runs: their worker dies at every point.
 //!
 //! `cargo test -p payfleet-tests --test matrix` lists each cell by name; any part of a name runs a part.
 //! Each kind has a World of its own, in which its cells take turns; kinds run side by side.
 
 mod cells;
+mod jobs;
 mod rows;
 mod stage;
 mod verdict;
@@ -19,6 +21,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
 use crate::cells::Cell;
+use crate::jobs::Death;
 use crate::rows::Row;
 use crate::stage::Stage;
 
@@ -40,6 +43,13 @@ fn main() {
         let of_cell = rows.iter().filter(|(row, _)| cell.is_of(*row));
         trials.extend(of_cell.map(|(row, shared)| trial(*row, cell, Arc::clone(shared))));
     }
+    trials.extend(Death::all().into_iter().map(|death| {
+        let run = move || {
+            RUNTIME.block_on(death.run());
+            Ok(())
+        };
+        Trial::test(death.name(), run)
+    }));
     let conclusion = libtest_mimic::run(&arguments, trials);
     let kept = rows.iter().filter(|(_, shared)| !is_kept(shared)).count();
     if kept > 0 {
