@@ -12,6 +12,7 @@ mod outages;
 mod providers;
 mod rebuild;
 mod reconciliation;
+mod redrive;
 mod rescue;
 mod schedules;
 mod stripe;

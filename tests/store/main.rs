@@ -14,6 +14,7 @@ mod ledger;
 mod notifications;
 mod plans;
 mod reconciliation;
+mod redrive;
 mod rescue;
 mod shares;
 mod webhook_batches;

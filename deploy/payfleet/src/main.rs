@@ -15,6 +15,10 @@ Examples:
   payfleet dlq list                  what died, newest first
   payfleet dlq show JOB              one dead letter: what it was, why it died, did money move
   payfleet dlq retry JOB             gives it back to the workers
+  payfleet redrive plan --provider heleket --author NAME --reason WHY
+                                     what releasing many at once would mean; releases nothing
+  payfleet redrive release NUMBER --author NAME --reason WHY
+                                     one first, then so many a minute, while most of them end well
   payfleet rebuild                   after Redis has lost its data: makes the jobs that should exist
   payfleet providers list            how it stands with each provider's webhooks and connection
   payfleet providers test stripe     does it let us in
@@ -48,6 +52,9 @@ enum Command {
     /// Dead letters: jobs that will not be tried again by themselves
     #[command(subcommand)]
     Dlq(commands::dlq::Command),
+    /// Releases many dead letters by a plan: looked at first, paced, stopped by itself
+    #[command(subcommand)]
+    Redrive(commands::redrive::Command),
     /// Where our record and the world disagree
     #[command(subcommand)]
     Discrepancies(commands::discrepancies::Command),
@@ -93,6 +100,7 @@ async fn main() -> ExitCode {
         Command::Dev(options) => dev::run(options).await,
         Command::Migrate(options) => commands::migrate::run(&options).await,
         Command::Dlq(command) => commands::dlq::run(command).await,
+        Command::Redrive(command) => commands::redrive::run(command).await,
         Command::Discrepancies(command) => commands::discrepancies::run(command).await,
         Command::Operations(command) => commands::operations::run(command).await,
         Command::Orders(command) => commands::orders::run(command).await,

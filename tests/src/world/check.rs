@@ -216,6 +216,14 @@ impl World {
         sqlx::query(older).execute(&mut connection).await.expect("the claims");
     }
 
+    /// Has the steps of redrive plans be due at once: those that a worker has taken, too.
+    pub async fn give_up_steps(&self) {
+        let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");
+        let due =
+            "UPDATE redrive_plans SET next_step_at = now() - interval '10 s' WHERE next_step_at IS NOT NULL";
+        sqlx::query(due).execute(&mut connection).await.expect("the plans");
+    }
+
     /// Makes every open intent as old as if it had been opened that many hours ago.
     pub async fn age_intents(&self, hours: i32) {
         let mut connection = PgConnection::connect(&self.database_url).await.expect("a connection");

@@ -298,11 +298,22 @@ impl World {
         self.parked_webhooks.store(true, Ordering::Relaxed);
     }
 
-    /// Runs the operator's command against this World and returns what it prints.
-    pub async fn payfleet(&self, arguments: &[&str]) -> String {
+    /// Runs the operator's command, which must refuse, and returns why it does.
+    pub async fn payfleet_refuses(&self, arguments: &[&str]) -> String {
+        let output = self.run_payfleet(arguments).await;
+        assert!(!output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    async fn run_payfleet(&self, arguments: &[&str]) -> std::process::Output {
         let mut command = tokio::process::Command::new(binary("payfleet"));
         command.args(arguments).env("REDIS_URL", self.redis.url()).env("DATABASE_URL", &self.database_url);
-        let output = command.output().await.expect("payfleet runs");
+        command.output().await.expect("payfleet runs")
+    }
+
+    /// Runs the operator's command against this World and returns what it prints.
+    pub async fn payfleet(&self, arguments: &[&str]) -> String {
+        let output = self.run_payfleet(arguments).await;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
             output.status.success(),

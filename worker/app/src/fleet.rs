@@ -75,7 +75,15 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), RunError
         Executor::new(store.clone(), clients.clone(), weather, &config.name, config.confirm_interval);
     let clock = Arc::new(SystemClock);
     let callbacks = Callbacks::new(&config.receivers)?;
-    let handlers = Handlers::new(executor, store.clone(), clients, callbacks, clock.clone(), config.finality);
+    let handlers = Handlers::new(
+        executor,
+        store.clone(),
+        queue.clone(),
+        clients,
+        callbacks,
+        clock.clone(),
+        config.finality,
+    );
 
     let health = Health::default();
     let mut monitor = Monitor::new();

@@ -12,11 +12,12 @@ use payfleet_core::job::{Dedupe, InvalidQueueName, NewJob, Origin, TraceContext}
 use payfleet_core::kinds::confirm::{Confirm, Look};
 use payfleet_core::kinds::notify::Notify;
 use payfleet_core::kinds::reconcile::Reconcile;
+use payfleet_core::kinds::redrive::Redrive;
 use payfleet_core::kinds::webhook::WebhookEvent;
 use payfleet_core::kinds::{Advance, JobKind, OperationKind};
 use payfleet_core::{JobId, OperationId, TenantId};
 use payfleet_process::current_trace;
-use payfleet_store::{Overdue, UnhandledWebhook};
+use payfleet_store::{DueStep, Overdue, UnhandledWebhook};
 use serde::Serialize;
 
 /// The version of every payload here.
@@ -183,6 +184,26 @@ pub fn notify(
     job.facts.insert("receiver".to_owned(), notify.receiver.to_string());
     job.trace = trace.clone();
     Ok(job)
+}
+
+/// The job of a plan's step, `delay` from now.
+///
+/// # Errors
+/// [`JobError`].
+pub fn redrive(step: &Redrive, delay: Duration, origin: Origin) -> Result<NewJob, JobError> {
+    let mut job = job(JobKind::Redrive, step.job_id(), &TenantId::default(), step, origin)?;
+    job.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+    job.facts = BTreeMap::from([("plan".to_owned(), step.plan.to_string())]);
+    Ok(job)
+}
+
+/// The job that makes up for a step's that is missing.
+///
+/// # Errors
+/// [`JobError`].
+pub fn rescue_step(due: &DueStep) -> Result<NewJob, JobError> {
+    let job = redrive(&due.step, Duration::ZERO, Origin::Rescue)?;
+    Ok(NewJob { id: due.step.rescue_id(due.due_at.unix_ms()), ..job })
 }
 
 fn facts(operation: OperationId) -> BTreeMap<String, String> {

@@ -17,6 +17,7 @@ mod health;
 pub mod jobs;
 pub mod rebuild;
 pub mod receivers;
+pub mod redrive;
 pub mod rescuer;
 pub mod scheduler;
 pub mod teller;

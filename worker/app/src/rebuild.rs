@@ -10,7 +10,7 @@ use payfleet_core::TenantId;
 use payfleet_core::job::{NewJob, Origin, TraceContext};
 use payfleet_core::kinds::notify::Notify;
 use payfleet_queue::{Enqueued, Queue};
-use payfleet_store::{Place, Store, StoreError, Unfinished, Woken};
+use payfleet_store::{DueStep, Place, Store, StoreError, Unfinished, Woken};
 use serde::Serialize;
 
 use crate::jobs::{self, JobError, Subject};
@@ -39,6 +39,8 @@ pub struct Rebuilt {
     pub webhooks: Made,
     /// Reconciliations that were under way.
     pub reconciliations: Made,
+    /// Plans that release dead letters: the next step of each.
+    pub redrives: Made,
 }
 
 /// Jobs that should exist.
@@ -126,7 +128,14 @@ pub async fn rebuild(
         let Some(next) = page.next else { break };
         after = next;
     }
+    let steps = store.redrive_steps(None).await?;
+    put(queue, steps.iter().map(next_step), &mut rebuilt.redrives).await?;
+    progress(&rebuilt);
     Ok(rebuilt)
+}
+
+fn next_step(due: &DueStep) -> Result<NewJob, JobError> {
+    jobs::redrive(&due.step, Duration::from_millis(due.due_in_ms), Origin::Rescue)
 }
 
 /// One that nothing was sent for yet, or that only has to be asked about, is woken now: its job would
@@ -178,7 +187,8 @@ async fn put(
     Ok(())
 }
 
-const fn may_pass(error: &payfleet_queue::Error) -> bool {
+/// Whether the same jobs may be enqueued later.
+pub(crate) const fn may_pass(error: &payfleet_queue::Error) -> bool {
     use payfleet_queue::Error;
     matches!(
         error,

@@ -1,5 +1,6 @@
-//! The rescuer: finds operations that should have moved and have no job, and makes one. It is what
-//! makes Redis disposable. Parked operations are left to people.
+//! The rescuer: finds operations that should have moved and have no job, and makes one; and so for the
+//! steps of plans that release dead letters. It is what makes Redis disposable. Parked operations are
+//! left to people.
 
 use std::time::Duration;
 
@@ -21,7 +22,10 @@ const BATCH: u32 = 500;
 pub async fn run(store: Store, queue: Queue, stop: CancellationToken) {
     let (mut was_healthy, mut place) = (true, OverduePlace::default());
     loop {
-        let result = rescue(&store, &queue, &mut place).await;
+        let result = match rescue(&store, &queue, &mut place).await {
+            Ok(_) => rescue_steps(&store, &queue).await,
+            Err(reason) => Err(reason),
+        };
         if let Err(reason) = &result
             && was_healthy
         {
@@ -62,6 +66,25 @@ pub async fn rescue(store: &Store, queue: &Queue, place: &mut OverduePlace) -> R
     }
     if rescued > 0 {
         tracing::warn!(rescued, "Made jobs for operations that were overdue and had none.");
+    }
+    Ok(rescued)
+}
+
+/// Makes the jobs of steps that were due and are not taken: plans are few.
+///
+/// # Errors
+/// In words: Postgres or Redis is away.
+pub async fn rescue_steps(store: &Store, queue: &Queue) -> Result<usize, String> {
+    let overdue = store.redrive_steps(Some(GRACE_MS)).await.map_err(|error| error.to_string())?;
+    let made: Result<Vec<_>, _> = overdue.iter().map(jobs::rescue_step).collect();
+    let made = made.map_err(|error| error.to_string())?;
+    if made.is_empty() {
+        return Ok(0);
+    }
+    let enqueued = queue.enqueue(&made).await.map_err(|error| error.to_string())?;
+    let rescued = enqueued.iter().filter(|one| matches!(one, Enqueued::Created(_))).count();
+    if rescued > 0 {
+        tracing::warn!(rescued, "Made jobs for steps of redrive plans that were overdue and had none.");
     }
     Ok(rescued)
 }

@@ -31,6 +31,9 @@ mod rebuild;
 mod receivers;
 mod reconciliation;
 mod record;
+mod redrive_plans;
+mod redrive_steps;
+mod redrive_words;
 mod rescue;
 mod transaction;
 mod transitions;
@@ -63,6 +66,11 @@ pub use reconciliation::{
     KnownDeposit, OpenRun, Run, RunSummary, RunTotal, Step, StuckPage, StuckPlace, Unmoved,
 };
 pub use record::{Attempt, Next, Purpose};
+pub use redrive_plans::{ApproveAbove, NewPlan, RedriveGroup, RedrivePlan, RedriveProgress, Selection};
+pub use redrive_steps::{
+    Candidate, ClaimedPlan, DueStep, Fate, ItemOutcome, Kept, Out, Released, StepClaim, StepEnd,
+};
+pub use redrive_words::{RedriveChange, Said};
 pub use rescue::{Overdue, OverduePlace};
 pub use transitions::FeedPage;
 pub use webhook_batch::{IncomingWebhook, Taken, WebhookContent};

@@ -4,21 +4,15 @@
 //! operation's state, which says what is known about the money.
 
 use anyhow::Context;
-use payfleet_core::job::{DeadJob, NewJob, Origin};
 use payfleet_core::kinds::lifecycle::State;
-use payfleet_core::{JobId, OperationId, Timestamp};
-use payfleet_queue::{Enqueued, JobView, Place, Queue};
+use payfleet_core::{JobId, OperationId};
 use payfleet_store::{DeadLetter, OperationView, Store};
+use payfleet_worker::redrive::{release, revived};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::show;
 use super::stores::{Database, Redis};
-
-/// How often a job is released that dies again at once.
-const RELEASES: u32 = 3;
-/// The kind of a record that could not be read.
-const UNDECODABLE: &str = "undecodable";
 
 /// Subcommands of `payfleet dlq`.
 #[derive(clap::Subcommand)]
@@ -32,7 +26,7 @@ pub(crate) enum Command {
     /// Gives one back to the workers, under its own id
     #[command(after_help = "\
 Safe at any time: a worker that finds an open intent first asks the provider what became of it, and
-never sends it again blindly.
+never sends it again blindly. Many at once: payfleet redrive plan.
 
 Example:
   payfleet dlq retry 01975c3e-8d9c-7c4e-a1c4-6d2f6c1f4f7e")]
@@ -207,7 +201,7 @@ fn without_payload(letter: &DeadLetter) -> Value {
 async fn retry(options: &Retry) -> anyhow::Result<()> {
     let store = options.database.open()?;
     let letter = find(&store, options.job).await?;
-    let job = revived(&letter).context("its record cannot be read, so it cannot be tried again")?;
+    let job = revived(&letter.kind, &letter.job)?;
     let queue = options.redis.open()?;
     let is_new = release(&queue, job, letter.died_at).await?;
     // Only once it is in Redis: a crash in between leaves it on the list, and retrying twice is once.
@@ -218,38 +212,6 @@ async fn retry(options: &Retry) -> anyhow::Result<()> {
     let text = if is_new { "is with the workers again" } else { "was with the workers already" };
     println!("Job {} {text} (queue {}).", options.job, letter.queue);
     Ok(())
-}
-
-/// The job as it was enqueued, but due now, asked for by an operator, and with all its attempts.
-/// Enqueues it. Its archived death may still be in Redis, where it would be taken for the job itself:
-/// that one is removed first, and no other. Tells whether it was not with the workers already.
-async fn release(queue: &Queue, job: NewJob, archived: Timestamp) -> anyhow::Result<bool> {
-    let (name, id) = (job.queue.clone(), job.id);
-    for _ in 0..RELEASES {
-        if let [Enqueued::Created(_)] = queue.enqueue(std::slice::from_ref(&job)).await?.as_slice() {
-            return Ok(true);
-        }
-        match queue.find(&name, id).await? {
-            Some(JobView { place: Place::Dead { died_at, .. }, .. }) if died_at == archived => {
-                queue.remove_dead(&name, &[(id, archived)]).await?;
-            }
-            Some(JobView { place: Place::Dead { .. }, .. }) => {
-                anyhow::bail!("job {id} has died again: release its last death, which is being archived")
-            }
-            Some(_) => return Ok(false),
-            None => {}
-        }
-    }
-    anyhow::bail!("job {id} is dying as fast as it is released: look at its last death first")
-}
-
-fn revived(letter: &DeadLetter) -> anyhow::Result<NewJob> {
-    anyhow::ensure!(
-        letter.kind != UNDECODABLE,
-        "it was unreadable in Redis; what is left of it is in its payload"
-    );
-    let dead: DeadJob = serde_json::from_value(letter.job.clone())?;
-    Ok(NewJob { origin: Origin::Redrive, delay_ms: 0, dedupe: None, ..dead.job.envelope })
 }
 
 async fn find(store: &Store, job: JobId) -> anyhow::Result<DeadLetter> {

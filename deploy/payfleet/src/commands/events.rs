@@ -6,8 +6,6 @@ use payfleet_core::provider::Provider;
 use payfleet_providers::webhook::masked;
 use payfleet_store::{LoggedWebhook, WEBHOOK_OUTCOMES, WebhookFilter};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::show;
 use super::stores::Database;
@@ -43,10 +41,10 @@ pub(crate) struct List {
     #[arg(long, value_name = "TYPE")]
     r#type: Option<String>,
     /// Only those that reached us at this moment or later
-    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    #[arg(long, value_name = "MOMENT", value_parser = show::parse_moment)]
     since: Option<Timestamp>,
     /// Only those that reached us before this moment
-    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    #[arg(long, value_name = "MOMENT", value_parser = show::parse_moment)]
     until: Option<Timestamp>,
     /// Only those before the one of this number
     #[arg(long, value_name = "NUMBER")]
@@ -142,9 +140,4 @@ fn logged(event: &LoggedWebhook) -> Value {
 fn outcome(word: &str) -> Result<&'static str, String> {
     let known = WEBHOOK_OUTCOMES.into_iter().find(|known| *known == word);
     known.ok_or_else(|| format!("must be one of {}", WEBHOOK_OUTCOMES.join(", ")))
-}
-
-fn moment(text: &str) -> Result<Timestamp, String> {
-    let moment = OffsetDateTime::parse(text, &Rfc3339);
-    moment.map(Timestamp::from).map_err(|_| format!("{text:?} is not a moment such as 2026-05-01T00:00:00Z"))
 }

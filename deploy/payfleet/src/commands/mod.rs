@@ -14,6 +14,7 @@ pub(crate) mod orders;
 pub(crate) mod providers;
 pub(crate) mod rebuild;
 pub(crate) mod receivers;
+pub(crate) mod redrive;
 mod said;
 pub(crate) mod sandbox;
 pub(crate) mod show;

@@ -17,6 +17,12 @@ pub(crate) fn moment(at: Timestamp) -> String {
     at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
 }
 
+/// A moment as it is given on the command line.
+pub(crate) fn parse_moment(text: &str) -> Result<Timestamp, String> {
+    let moment = OffsetDateTime::parse(text, &Rfc3339);
+    moment.map(Timestamp::from).map_err(|_| format!("{text:?} is not a moment such as 2026-05-01T00:00:00Z"))
+}
+
 /// Rows under a header, in columns as wide as their widest cell.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize, name: &str| {

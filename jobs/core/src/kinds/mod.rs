@@ -16,6 +16,7 @@ pub mod order;
 pub mod payout;
 pub mod payout_schedule;
 pub mod reconcile;
+pub mod redrive;
 pub mod telemetry;
 pub mod transfer;
 pub mod wallet;
@@ -185,6 +186,8 @@ pub enum JobKind {
     Notify,
     /// Does what an operator asked of the fleet.
     Control,
+    /// Releases dead letters, a step of a plan at a time.
+    Redrive,
 }
 
 /// No job kind has this name.
@@ -207,7 +210,7 @@ pub struct Policy {
 
 impl JobKind {
     /// Every job kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Payout,
         Self::Mint,
         Self::Wallet,
@@ -221,6 +224,7 @@ impl JobKind {
         Self::Reconcile,
         Self::Notify,
         Self::Control,
+        Self::Redrive,
     ];
 
     /// Its frozen name, which is also its queue's.
@@ -240,6 +244,7 @@ impl JobKind {
             Self::Reconcile => "reconcile",
             Self::Notify => "notify",
             Self::Control => "control",
+            Self::Redrive => "redrive",
         }
     }
 
@@ -278,6 +283,7 @@ impl JobKind {
             Self::Notify => Policy { max_attempts: 20, priority: 2, ..money },
             // Somebody waits for it.
             Self::Control => Policy { priority: 0, ..money },
+            Self::Redrive => Policy { max_attempts: 20, priority: 2, ..money },
         }
     }
 }

@@ -8,6 +8,7 @@ mod control;
 mod deposit;
 mod notify;
 mod reconcile;
+mod redrive;
 mod signers;
 mod webhook;
 
@@ -21,7 +22,7 @@ use payfleet_core::kinds::confirm::Look;
 use payfleet_core::{Classify, Clock};
 use payfleet_process::continue_trace;
 use payfleet_providers::Clients;
-use payfleet_queue::Outcome;
+use payfleet_queue::{Outcome, Queue};
 use payfleet_store::{Store, StoreError};
 use serde::de::DeserializeOwned;
 use tracing::Instrument;
@@ -29,6 +30,7 @@ use tracing::Instrument;
 use crate::config::Finality;
 use crate::executor::Executor;
 use crate::jobs::PAYLOAD_VERSION;
+use crate::rebuild::may_pass;
 pub(crate) use collector::AT_ONCE as WEBHOOKS_AT_ONCE;
 use collector::Collector;
 
@@ -43,6 +45,7 @@ const NOT_OURS: Duration = Duration::from_secs(30);
 pub struct Handlers {
     executor: Executor,
     store: Store,
+    queue: Queue,
     clients: Arc<Clients>,
     callbacks: Arc<Callbacks>,
     clock: Arc<dyn Clock>,
@@ -57,6 +60,7 @@ impl Handlers {
     pub(crate) fn new(
         executor: Executor,
         store: Store,
+        queue: Queue,
         clients: Arc<Clients>,
         callbacks: Callbacks,
         clock: Arc<dyn Clock>,
@@ -64,7 +68,7 @@ impl Handlers {
     ) -> Self {
         let (callbacks, webhooks) = (Arc::new(callbacks), Collector::start(&store));
         let signers = Signers::default();
-        Self { executor, store, clients, callbacks, clock, finality, webhooks, signers }
+        Self { executor, store, queue, clients, callbacks, clock, finality, webhooks, signers }
     }
 
     /// Runs one job to its outcome, inside a span that continues the trace it came with.
@@ -127,6 +131,10 @@ impl Handlers {
                 Ok(control) => ended(job, self.control(job, control).await),
                 Err(outcome) => outcome,
             },
+            JobKind::Redrive => match payload(job) {
+                Ok(step) => ended(job, self.redrive(step).await),
+                Err(outcome) => outcome,
+            },
         }
     }
 }
@@ -140,6 +148,8 @@ enum HandlerError {
     #[error(transparent)]
     Provider(#[from] payfleet_providers::ProviderError),
     #[error(transparent)]
+    Queue(#[from] payfleet_queue::Error),
+    #[error(transparent)]
     Job(#[from] crate::jobs::JobError),
 }
 
@@ -148,7 +158,17 @@ impl HandlerError {
         match self {
             Self::Store(error) => error.code(),
             Self::Provider(error) => error.code(),
+            Self::Queue(_) => "queue",
             Self::Job(_) => "follow_up",
+        }
+    }
+
+    /// Whether waiting is all there is to do.
+    fn is_weather(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_unavailable(),
+            Self::Queue(error) => may_pass(error),
+            Self::Provider(_) | Self::Job(_) => false,
         }
     }
 
@@ -157,6 +177,7 @@ impl HandlerError {
         let class = match self {
             Self::Store(error) => error.class(),
             Self::Provider(error) => error.class(),
+            Self::Queue(_) => OutcomeClass::Retryable,
             Self::Job(_) => OutcomeClass::Terminal,
         };
         let failure = Failure {
@@ -169,7 +190,7 @@ impl HandlerError {
                 delay: retry_after_ms.map_or_else(|| backoff(job), Duration::from_millis),
                 reason: failure.message,
             },
-            _ if matches!(self, Self::Store(error) if error.is_unavailable()) => {
+            _ if self.is_weather() => {
                 Outcome::Defer { delay: backoff(job).min(Duration::from_secs(5)), reason: failure.message }
             }
             // Reads have no effect: whatever their error says about money, they may be repeated.

@@ -1,0 +1,218 @@
+//! Plans that release dead letters: what they select and count, and who may take a step.
+
+use std::time::Duration;
+
+use payfleet_core::job::{DeadJob, Failure, Job, NewJob, Origin};
+use payfleet_core::kinds::redrive::Redrive;
+use payfleet_core::kinds::{Advance, NewOperation, OperationKind};
+use payfleet_core::provider::Provider;
+use payfleet_core::{Clock, JobId, TenantId, Timestamp};
+use payfleet_process::SystemClock;
+use payfleet_store::{
+    ApproveAbove, ItemOutcome, Kept, NewPlan, RedriveProgress, Released, Said, Selection, StepClaim, StepEnd,
+    Store,
+};
+use payfleet_tests::servers;
+use payfleet_tests::store::{claim, open, payout, payout_of, store};
+use payfleet_worker::jobs::{self, Subject};
+use rust_decimal::Decimal;
+use sqlx::{Connection, PgConnection};
+
+const ANN: Said<'static> = Said { author: "ann", reason: "the key is mended" };
+const BEN: Said<'static> = Said { author: "ben", reason: "looked at it" };
+const A_DAY_MS: i64 = 86_400_000;
+
+/// Letters of the test of many; the long variant runs with `PAYFLEET_FULL=1`.
+fn many() -> usize {
+    let is_full = std::env::var_os("PAYFLEET_FULL").is_some_and(|value| value == "1");
+    if is_full { 10_000 } else { 200 }
+}
+
+fn subject(new: &NewOperation) -> Subject {
+    Subject { id: new.id(), kind: OperationKind::Payout, tenant: TenantId::default() }
+}
+
+/// The job that asks for a payout, as the producer makes it.
+fn asks(new: &NewOperation) -> NewJob {
+    let first = JobId::first_of(new.id());
+    let mut job = jobs::advance(&subject(new), first, Duration::ZERO, Origin::Api).unwrap();
+    let advance = Advance { operation_id: new.id(), request: Some(new.clone()), event: None };
+    job.payload = serde_json::value::to_raw_value(&advance).unwrap();
+    job
+}
+
+async fn dies(store: &Store, envelope: NewJob, code: &str, died_at: Timestamp) {
+    let failure =
+        Failure { class: "terminal".to_owned(), code: code.to_owned(), message: "refused".to_owned() };
+    let job = Job { envelope, attempt: 1, deliveries: 1, enqueued_at: died_at, history: Vec::new() };
+    store.archive(&DeadJob { job, died_at, failure }).await.unwrap();
+}
+
+async fn alter(url: &str, sql: &'static str, operation: payfleet_core::OperationId) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let altered = sqlx::query(sql).bind(operation.as_uuid()).execute(&mut connection).await.unwrap();
+    assert_eq!(altered.rows_affected(), 1);
+    connection.close().await.unwrap();
+}
+
+fn new_plan(selection: &Selection) -> NewPlan<'_> {
+    let approve_above = ApproveAbove { letters: 100, amount: Decimal::from(10_000) };
+    NewPlan { selection, said: ANN, per_minute: 60, stop_percent: 20, approve_above }
+}
+
+async fn plan(store: &Store, selection: &Selection) -> Option<i64> {
+    store.plan_redrive(&new_plan(selection)).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_dry_run_counts_sums_ages_doubt_and_what_is_over() {
+    let url = servers::database().await;
+    let store = Store::connect_lazy(&url, 2).unwrap();
+    let start = SystemClock.now().plus_ms(-60_000);
+    for key in ["late", "doubtful", "settled"] {
+        let new = payout(key);
+        let mut claimed = claim(&store, &new, "a").await;
+        if key != "settled" {
+            open(&store, &mut claimed, "a").await;
+        }
+        dies(&store, asks(&new), "unauthorized", start).await;
+    }
+    let aged = "UPDATE intents SET opened_at = opened_at - interval '2 days' WHERE operation_id = $1";
+    alter(&url, aged, payout("late").id()).await;
+    alter(&url, "UPDATE operations SET state = 'settled' WHERE id = $1", payout("settled").id()).await;
+    let look = jobs::confirm(&subject(&payout("settled")), 1, Duration::ZERO, None).unwrap();
+    dies(&store, look, "unauthorized", start.plus_ms(1_000)).await;
+    dies(&store, asks(&payout_of("never", "100")), "unauthorized", start.plus_ms(2_000)).await;
+    let id = plan(&store, &Selection::default()).await.unwrap();
+
+    let groups = store.redrive_groups(id, &[(Provider::Heleket, A_DAY_MS)]).await.unwrap();
+    let [look, known, never] = groups.as_slice() else { panic!("{groups:?}") };
+    assert_eq!((look.kind.as_str(), look.count, look.amount.as_deref()), ("confirm", 1, None), "{look:?}");
+    assert_eq!((look.over, look.in_doubt), (0, 0), "a look is not its operation: {look:?}");
+    assert_eq!((known.provider.as_deref(), known.count), (Some("heleket"), 3), "{known:?}");
+    let sum = |group: &payfleet_store::RedriveGroup| group.amount.as_deref().unwrap().parse::<Decimal>();
+    assert_eq!((sum(known), known.asset.as_deref()), ("46.5".parse(), Some("USDT")), "{known:?}");
+    assert_eq!((known.over, known.in_doubt, known.past_window, known.not_begun), (1, 2, 1, 0), "{known:?}");
+    assert_eq!((known.oldest, known.newest), (start, start), "{known:?}");
+    assert_eq!((never.provider.as_deref(), never.not_begun), (None, 1), "{never:?}");
+    assert_eq!((sum(never), never.oldest), ("100".parse(), start.plus_ms(2_000)), "{never:?}");
+}
+
+#[tokio::test]
+async fn a_plan_is_what_was_selected_when_it_was_made_each_job_once() {
+    let store = store().await;
+    let at = |second: i64| Timestamp::from_unix_ms(1_800_000_000_000 + second * 1_000);
+    dies(&store, asks(&payout("twice")), "unauthorized", at(0)).await;
+    dies(&store, asks(&payout("twice")), "unauthorized", at(1)).await;
+    dies(&store, asks(&payout("released")), "unauthorized", at(1)).await;
+    store.mark_redriven(asks(&payout("released")).id, at(1)).await.unwrap();
+    dies(&store, asks(&payout("otherwise")), "other", at(2)).await;
+    let unauthorized = Selection { code: Some("unauthorized".to_owned()), ..Selection::default() };
+    let id = plan(&store, &unauthorized).await.unwrap();
+    dies(&store, asks(&payout("later")), "unauthorized", at(3)).await;
+    let waiting = RedriveProgress { waiting: 1, ..RedriveProgress::default() };
+    assert_eq!(store.redrive_progress(id).await.unwrap(), waiting);
+    let candidate = store.redrive_candidates(id, 10).await.unwrap().remove(0);
+    assert_eq!((candidate.job, candidate.died_at), (asks(&payout("twice")).id, at(1)));
+
+    let late = Selection { died_from: Some(at(2)), died_before: Some(at(3)), ..Selection::default() };
+    let id = plan(&store, &late).await.unwrap();
+    let candidate = store.redrive_candidates(id, 10).await.unwrap().remove(0);
+    assert_eq!(candidate.job, asks(&payout("otherwise")).id);
+    let nothing = Selection { queue: Some("mint".to_owned()), ..Selection::default() };
+    assert_eq!(plan(&store, &nothing).await, None);
+    assert_eq!(store.redrive_plans(10).await.unwrap().len(), 2, "what selects nothing is no plan");
+}
+
+#[tokio::test]
+async fn many_letters_or_much_of_an_asset_want_a_second_person_who_is_another() {
+    let store = store().await;
+    let now = SystemClock.now();
+    dies(&store, asks(&payout_of("a", "9999.99")), "x", now).await;
+    let all = Selection::default();
+    let id = plan(&store, &all).await.unwrap();
+    assert!(!store.redrive_plan(id).await.unwrap().unwrap().wants_approval);
+    assert!(!store.approve_redrive(id, &BEN).await.unwrap(), "nobody was asked for it");
+
+    dies(&store, asks(&payout_of("b", "0.02")), "x", now).await;
+    let much = plan(&store, &all).await.unwrap();
+    assert!(store.redrive_plan(much).await.unwrap().unwrap().wants_approval);
+    let few = ApproveAbove { letters: 1, amount: Decimal::from(10_000_000) };
+    let many = NewPlan { approve_above: few, ..new_plan(&all) };
+    let many = store.plan_redrive(&many).await.unwrap().unwrap();
+    for id in [much, many] {
+        assert_eq!(store.start_redrive(id, "planned", &ANN).await.unwrap(), None);
+        let same = Said { author: "Ann", ..ANN };
+        assert!(!store.approve_redrive(id, &same).await.unwrap(), "the same person in capitals");
+        assert!(store.approve_redrive(id, &BEN).await.unwrap());
+        assert!(store.start_redrive(id, "planned", &ANN).await.unwrap().is_some());
+        assert_eq!(store.start_redrive(id, "planned", &ANN).await.unwrap(), None, "released already");
+    }
+    let said: Vec<_> = store.redrive_changes(many).await.unwrap();
+    let said: Vec<_> = said.iter().map(|one| (one.what.as_str(), one.author.as_str())).collect();
+    assert_eq!(said, [("planned", "ann"), ("approved", "ben"), ("released", "ann")]);
+}
+
+#[tokio::test]
+async fn a_step_is_one_worker_s_and_whoever_took_it_before_writes_nothing() {
+    let url = servers::database().await;
+    let store = Store::connect_lazy(&url, 2).unwrap();
+    dies(&store, asks(&payout("a")), "x", SystemClock.now()).await;
+    let id = plan(&store, &Selection::default()).await.unwrap();
+    let step = store.start_redrive(id, "planned", &ANN).await.unwrap().unwrap();
+    let step = Redrive { plan: id, step };
+    let StepClaim::Claimed(held) = store.claim_redrive(step).await.unwrap() else { panic!("not claimed") };
+    assert!(matches!(store.claim_redrive(step).await.unwrap(), StepClaim::NotYet { .. }));
+
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    sqlx::query("UPDATE redrive_plans SET next_step_at = now()").execute(&mut connection).await.unwrap();
+    let StepClaim::Claimed(second) = store.claim_redrive(step).await.unwrap() else { panic!("not claimed") };
+    let letter = store.redrive_candidates(id, 1).await.unwrap().remove(0);
+    let kept =
+        [Kept { job: letter.job, outcome: ItemOutcome::Skipped, detail: "settled already".to_owned() }];
+    let go_on = StepEnd::GoOn { after_ms: 0 };
+    assert!(!store.end_step(&held, "a", &kept, (0, 0), &go_on).await.unwrap());
+    assert_eq!(store.redrive_progress(id).await.unwrap().skipped, 0);
+    assert!(store.end_step(&second, "b", &kept, (0, 0), &go_on).await.unwrap());
+    assert_eq!(store.redrive_progress(id).await.unwrap().skipped, 1);
+    assert!(matches!(store.claim_redrive(step).await.unwrap(), StepClaim::Passed));
+
+    let next = Redrive { step: step.step + 1, ..step };
+    assert!(store.halt_redrive(id, &["releasing".to_owned()], "paused", &BEN).await.unwrap());
+    assert!(matches!(store.claim_redrive(next).await.unwrap(), StepClaim::Passed), "it is paused");
+    assert!(store.redrive_steps(None).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn two_plans_of_the_same_letters_release_each_once() {
+    let store = store().await;
+    dies(&store, asks(&payout("a")), "x", SystemClock.now()).await;
+    let first = plan(&store, &Selection::default()).await.unwrap();
+    let second = plan(&store, &Selection::default()).await.unwrap();
+    let letter = store.redrive_candidates(first, 1).await.unwrap().remove(0);
+    assert_eq!(store.keep_released(first, &letter).await.unwrap(), Released::Ours);
+    assert_eq!(store.keep_released(second, &letter).await.unwrap(), Released::Elsewhere);
+    assert!(store.redrive_candidates(second, 1).await.unwrap().remove(0).is_released);
+}
+
+#[tokio::test]
+async fn a_plan_of_many_is_made_counted_and_gone_through_in_order() {
+    let store = store().await;
+    let all = many();
+    let start = SystemClock.now().plus_ms(-A_DAY_MS);
+    for n in 0..all {
+        let died_at = start.plus_ms(i64::try_from(n).unwrap());
+        dies(&store, asks(&payout_of(&format!("p-{n}"), "1")), "x", died_at).await;
+    }
+    let id = plan(&store, &Selection::default()).await.unwrap();
+    let groups = store.redrive_groups(id, &[]).await.unwrap();
+    assert_eq!(groups.len(), 1, "{groups:?}");
+    assert_eq!(usize::try_from(groups[0].count).unwrap(), all);
+    assert_eq!(groups[0].amount.as_deref().unwrap().parse::<Decimal>(), Ok(Decimal::from(all)));
+    let step = store.start_redrive(id, "planned", &BEN).await;
+    assert_eq!(step.unwrap(), None, "that many want a second person");
+    let page = store.redrive_candidates(id, 200).await.unwrap();
+    assert_eq!(page.len(), 200);
+    assert!(page.is_sorted_by_key(|letter| letter.died_at));
+    assert_eq!(page[0].died_at, start);
+}

@@ -1,0 +1,236 @@
+//! The `redrive` job: one step of a plan. It looks what became of what was released, releases the next
+//! letters as far as that allows, and says when it comes again. Redis is asked before Postgres: what
+//! has left it dead is archived by then.
+
+use std::time::Duration;
+
+use payfleet_core::JobId;
+use payfleet_core::job::{Origin, QueueName};
+use payfleet_core::kinds::redrive::Redrive;
+use payfleet_queue::Outcome;
+use payfleet_store::{Candidate, ClaimedPlan, ItemOutcome, Kept, Out, Released, StepClaim, StepEnd};
+
+use super::{HandlerError, Handlers};
+use crate::jobs;
+use crate::rebuild::may_pass;
+use crate::redrive::steps::{End, LOOK_MS, MOST_OUT, batch, end_of, pause_ms, stops};
+use crate::redrive::{ReleaseError, release, revived};
+
+/// How many letters are looked at for the next release: most of the time all of them are released.
+const CANDIDATES: usize = 200;
+
+/// What a step has learned and done so far.
+#[derive(Default)]
+struct Progress {
+    kept: Vec<Kept>,
+    good: i64,
+    bad: i64,
+    /// Letters that are still out.
+    out: usize,
+    /// Those among them that count.
+    out_that_count: usize,
+    lost: Vec<JobId>,
+    released: usize,
+}
+
+impl Progress {
+    fn keep(&mut self, job: JobId, outcome: ItemOutcome, detail: String) {
+        self.kept.push(Kept { job, outcome, detail });
+    }
+}
+
+impl Handlers {
+    pub(super) async fn redrive(&self, step: Redrive) -> Result<Outcome, HandlerError> {
+        let plan = match self.store.claim_redrive(step).await? {
+            StepClaim::Claimed(plan) => plan,
+            StepClaim::NotYet { ms } => {
+                let reason = "the step is not due, or another worker has taken it".to_owned();
+                return Ok(Outcome::Defer { delay: Duration::from_millis(ms.max(50)), reason });
+            }
+            StepClaim::Passed => {
+                tracing::info!(redrive.plan = step.plan, "The plan is not at this step any more.");
+                return Ok(done());
+            }
+        };
+        let mut progress = self.look(&plan).await?;
+        let (good, bad) = (plan.good.saturating_add(progress.good), plan.bad.saturating_add(progress.bad));
+        let end = match stops(good, bad, plan.stop_percent) {
+            Some(why) => StepEnd::Stopped { why },
+            None => self.release_next(&plan, good, &mut progress).await?,
+        };
+        let counts = (progress.good, progress.bad);
+        let is_ours =
+            self.store.end_step(&plan, self.executor.worker(), &progress.kept, counts, &end).await?;
+        if !is_ours {
+            tracing::info!(redrive.plan = step.plan, "The plan has been moved by somebody else meanwhile.");
+            return Ok(done());
+        }
+        match end {
+            StepEnd::GoOn { after_ms } => {
+                let next = Redrive { step: step.step.saturating_add(1), ..step };
+                let after = Duration::from_millis(after_ms);
+                Ok(Outcome::Done { then: vec![jobs::redrive(&next, after, Origin::FollowUp)?] })
+            }
+            StepEnd::Stopped { why } => {
+                tracing::error!(redrive.plan = step.plan, "The plan has stopped by itself: {why}");
+                Ok(done())
+            }
+            StepEnd::Finished => {
+                tracing::info!(redrive.plan = step.plan, "The plan is finished.");
+                Ok(done())
+            }
+        }
+    }
+
+    /// What became of what was released.
+    async fn look(&self, plan: &ClaimedPlan) -> Result<Progress, HandlerError> {
+        let all = self.store.redrive_out(plan.step.plan, limit(MOST_OUT)).await?;
+        let mut progress = Progress::default();
+        let mut gone: Vec<&Out> = Vec::new();
+        for one in &all {
+            if self.is_with_workers(one).await? {
+                progress.out += 1;
+                progress.out_that_count += usize::from(one.counts);
+            } else {
+                gone.push(one);
+            }
+        }
+        if gone.is_empty() {
+            return Ok(progress);
+        }
+        let jobs: Vec<JobId> = gone.iter().map(|one| one.job).collect();
+        for fate in self.store.redrive_fates(plan.step.plan, &jobs).await? {
+            let counts = gone.iter().any(|one| one.job == fate.job && one.counts);
+            match end_of(&fate) {
+                End::Known(outcome, detail) => {
+                    if counts && outcome == ItemOutcome::Done {
+                        progress.good += 1;
+                    } else if counts {
+                        progress.bad += 1;
+                    }
+                    progress.keep(fate.job, outcome, detail);
+                }
+                open => {
+                    progress.out += 1;
+                    progress.out_that_count += usize::from(counts);
+                    progress.lost.extend((open == End::Lost).then_some(fate.job));
+                }
+            }
+        }
+        Ok(progress)
+    }
+
+    /// Also one that is dead there: its end is known when it is archived.
+    async fn is_with_workers(&self, one: &Out) -> Result<bool, HandlerError> {
+        let Ok(queue) = QueueName::try_from(one.queue.as_str()) else { return Ok(false) };
+        Ok(self.queue.find(&queue, one.job).await?.is_some())
+    }
+
+    /// Releases what may go now: first what Redis has lost, then the next letters.
+    async fn release_next(
+        &self,
+        plan: &ClaimedPlan,
+        good: i64,
+        progress: &mut Progress,
+    ) -> Result<StepEnd, HandlerError> {
+        let a_second = batch(plan.per_minute, 1, 0, 0);
+        for job in std::mem::take(&mut progress.lost).into_iter().take(a_second) {
+            self.release_again(job).await?;
+            progress.released += 1;
+        }
+        let most = batch(plan.per_minute, good, progress.out, progress.out_that_count);
+        let most = most.saturating_sub(progress.released);
+        if most == 0 {
+            return Ok(StepEnd::GoOn { after_ms: pause_ms(plan.per_minute, progress.released) });
+        }
+        let fetched = CANDIDATES.max(most);
+        let candidates = self.store.redrive_candidates(plan.step.plan, limit(fetched)).await?;
+        let mut left = candidates.len();
+        let before = progress.released;
+        for letter in &candidates {
+            if progress.released - before == most {
+                break;
+            }
+            left -= 1;
+            self.release_one(plan, letter, progress).await?;
+        }
+        if progress.released > 0 {
+            return Ok(StepEnd::GoOn { after_ms: pause_ms(plan.per_minute, progress.released) });
+        }
+        if left > 0 || candidates.len() == fetched {
+            // All of these were skipped.
+            return Ok(StepEnd::GoOn { after_ms: 0 });
+        }
+        Ok(if progress.out == 0 { StepEnd::Finished } else { StepEnd::GoOn { after_ms: LOOK_MS } })
+    }
+
+    async fn release_again(&self, job: JobId) -> Result<(), HandlerError> {
+        let Some(letter) = self.store.dead_letter(job).await? else { return Ok(()) };
+        tracing::warn!(job.id = %job, "A released letter was lost with Redis and is released again.");
+        match self.give_back(&letter.kind, &letter.job, letter.died_at).await? {
+            Ok(()) => Ok(()),
+            Err(why) => {
+                tracing::warn!(job.id = %job, "It cannot be: {why}");
+                Ok(())
+            }
+        }
+    }
+
+    async fn release_one(
+        &self,
+        plan: &ClaimedPlan,
+        letter: &Candidate,
+        progress: &mut Progress,
+    ) -> Result<(), HandlerError> {
+        let elsewhere = "somebody else has released it";
+        let skip = match &letter.over {
+            _ if letter.is_released => Some(elsewhere.to_owned()),
+            Some(state) => Some(format!("its operation is {state} already")),
+            None => None,
+        };
+        let skip = match skip {
+            Some(why) => Some(why),
+            None => self.give_back(&letter.kind, &letter.record, letter.died_at).await?.err(),
+        };
+        if let Some(why) = skip {
+            progress.keep(letter.job, ItemOutcome::Skipped, why);
+            return Ok(());
+        }
+        // Only once it is in Redis: a crash in between releases it again, and releasing twice is once.
+        match self.store.keep_released(plan.step.plan, letter).await? {
+            Released::Ours => progress.released += 1,
+            Released::Elsewhere => progress.keep(letter.job, ItemOutcome::Skipped, elsewhere.to_owned()),
+        }
+        Ok(())
+    }
+
+    /// Puts a letter into its queue; the inner error says why that letter cannot be.
+    async fn give_back(
+        &self,
+        kind: &str,
+        record: &serde_json::Value,
+        died_at: payfleet_core::Timestamp,
+    ) -> Result<Result<(), String>, HandlerError> {
+        let released = match revived(kind, record) {
+            Ok(job) => release(&self.queue, job, died_at).await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        match released {
+            // Redis as a whole; what is wrong with one letter keeps no other waiting.
+            Err(ReleaseError::Queue(error)) if may_pass(&error) || is_refused(&error) => Err(error.into()),
+            other => Ok(other.map_err(|error| error.to_string())),
+        }
+    }
+}
+
+fn is_refused(error: &payfleet_queue::Error) -> bool {
+    matches!(error, payfleet_queue::Error::Refused { .. })
+}
+
+fn limit(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}
+
+fn done() -> Outcome {
+    Outcome::Done { then: Vec::new() }
+}
