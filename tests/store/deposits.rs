@@ -3,7 +3,7 @@
 use payfleet_core::address::Network;
 use payfleet_core::provider::Provider;
 use payfleet_core::{Money, OperationId};
-use payfleet_store::{SeenDeposit, Standing, Store};
+use payfleet_store::{Counts, SeenDeposit, Standing, Store, WaitingDeposit};
 use payfleet_tests::servers;
 use payfleet_tests::store::{claim, order};
 use sqlx::{Connection, PgConnection};
@@ -53,10 +53,38 @@ async fn a_deposit_that_was_final_stays_final_however_often_it_is_told() {
     let store = payfleet_tests::store::store().await;
     let id = placed(&store).await;
     store.see_deposit(id, &deposit(Some(6))).await.unwrap();
-    store.mark_deposit(&deposit(Some(6)), Standing::Final).await.unwrap();
+    let due = store.due_deposits(Network::Tron, 6, 10).await.unwrap();
+    assert!(count(&store, &due[0]).await);
+    assert!(!count(&store, &due[0]).await, "once");
     store.see_deposit(id, &deposit(Some(7))).await.unwrap();
     assert_eq!(store.networks_waiting().await.unwrap(), []);
     assert!(!store.has_waiting_deposits(id).await.unwrap());
+}
+
+/// As the chain shows it: 10 TRX in all, less what counts already.
+async fn count(store: &Store, deposit: &WaitingDeposit) -> bool {
+    let judge = |beside: &[Money]| {
+        beside.is_empty().then_some(Counts { money: deposit.seen.money, is_coin: deposit.seen.is_coin })
+    };
+    store.count_deposit(deposit, &judge).await.unwrap().is_some()
+}
+
+/// Both are asked about before either is counted.
+#[tokio::test]
+async fn looks_that_meet_count_one_transfer_under_two_names_once() {
+    let store = payfleet_tests::store::store().await;
+    let id = placed(&store).await;
+    let other = SeenDeposit { place: "7".to_owned(), ..deposit(Some(6)) };
+    store.see_deposit(id, &deposit(Some(6))).await.unwrap();
+    store.see_deposit(id, &other).await.unwrap();
+    let due = store.due_deposits(Network::Tron, 6, 10).await.unwrap();
+    let [one, two] = due.as_slice() else { panic!("{due:?}") };
+    let counted =
+        futures::join!(count(&store, one), count(&store, two), count(&store, one), count(&store, two));
+    let counted = [counted.0, counted.1, counted.2, counted.3].into_iter().filter(|counted| *counted);
+    assert_eq!(counted.count(), 1);
+    assert_eq!(store.networks_waiting().await.unwrap(), []);
+    assert_eq!(store.discrepancies(None, 10).await.unwrap().len(), 1, "the other is shown to a person");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use payfleet_core::kinds::webhook::WebhookEvent;
 use payfleet_core::kinds::{NewOperation, OperationKind, Request};
 use payfleet_core::provider::{CallOutcome, Progress, Provider, Report};
 use payfleet_core::{AccountId, JobId, Money, OperationId, OutcomeClass, Timestamp};
-use payfleet_store::{ComparedPage, Next, SeenDeposit, Standing, Store, WebhookStatus};
+use payfleet_store::{ComparedPage, Counts, Next, SeenDeposit, Store, WebhookStatus};
 use payfleet_tests::servers::database;
 use payfleet_tests::store::{ADDRESS, audit, claim, claim_again, job, mint, open, operation, payout};
 
@@ -225,9 +225,8 @@ async fn paid_order(store: &Store) -> OperationId {
         block: Some(7),
     };
     store.see_deposit(new.id(), &seen).await.unwrap();
-    let event = Event::Deposited { transaction: "tx-1".to_owned(), money };
-    store.deliver(new.id(), "deposited:TRON:tx-1", &event).await.unwrap();
-    store.mark_deposit(&seen, Standing::Final).await.unwrap();
+    let due = store.due_deposits(Network::Tron, 7, 1).await.unwrap();
+    store.count_deposit(&due[0], &|_| Some(Counts { money, is_coin: false })).await.unwrap();
     claim_again(store, new.id(), "w").await;
     new.id()
 }

@@ -2,12 +2,16 @@
 //! its order is an event in that order's inbox.
 
 use payfleet_core::address::Network;
+use payfleet_core::kinds::lifecycle::Event;
+use payfleet_core::provider::Provider;
 use payfleet_core::{Asset, Money, OperationId};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::inbox::{self, Delivered, Woken};
 use crate::operation_row::clean;
+use crate::webhooks::note_webhook;
 use crate::{Claimed, Store, StoreError};
 
 /// A transfer to an address of ours, as a webhook tells of it.
@@ -29,6 +33,21 @@ pub struct SeenDeposit {
     pub block: Option<u64>,
 }
 
+impl SeenDeposit {
+    /// What its order calls it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let Self { transaction, place, .. } = self;
+        if place.is_empty() { transaction.clone() } else { format!("{transaction}:{place}") }
+    }
+
+    /// The key of its event in the inbox of its order.
+    #[must_use]
+    pub fn event_key(&self) -> String {
+        format!("deposited:{}:{}", self.network, self.name())
+    }
+}
+
 /// A deposit that is not final yet.
 #[derive(Clone, Debug)]
 pub struct WaitingDeposit {
@@ -42,15 +61,31 @@ pub struct WaitingDeposit {
     pub told_otherwise: bool,
 }
 
-/// What a chain says of a deposit.
+/// What a chain says of a deposit that does not count, or not yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// In this block, or in none.
     In(Option<u64>),
-    /// Deep enough to stay.
-    Final,
     /// It never took effect.
     Gone,
+}
+
+/// What counts of a deposit that is deep enough to stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// How much of what.
+    pub money: Money,
+    /// Whether it is of the chain's own coin.
+    pub is_coin: bool,
+}
+
+/// Says what counts of a deposit, by what of the same transaction and address counts already under other
+/// names; `None` where nothing does.
+pub type Judge<'a> = dyn Fn(&[Money]) -> Option<Counts> + Sync + 'a;
+
+struct Final<'a> {
+    deposit: &'a WaitingDeposit,
+    judge: &'a Judge<'a>,
 }
 
 struct Allotment<'a> {
@@ -166,19 +201,17 @@ impl Store {
         Ok(due)
     }
 
-    /// Writes down what the chain says of a deposit, its money among it: `seen` as it is now known.
+    /// Writes down what the chain says of a deposit that does not count, or not yet.
     ///
     /// # Errors
     /// [`StoreError`]; writing it down again is always right.
     pub async fn mark_deposit(&self, seen: &SeenDeposit, standing: Standing) -> Result<(), StoreError> {
         let (status, block) = match standing {
             Standing::In(block) => ("seen", block),
-            Standing::Final => ("final", seen.block),
             Standing::Gone => ("gone", None),
         };
         sqlx::query!(
-            "/* deposit_mark */ UPDATE deposits
-             SET status = $5, block = $6, amount = $7, asset = $8, is_coin = $9, checked_at = now()
+            "/* deposit_mark */ UPDATE deposits SET status = $5, block = $6, checked_at = now()
              WHERE network = $1 AND transaction = $2 AND place = $3 AND address_key = $4 AND status = 'seen'",
             seen.network.as_str(),
             seen.transaction,
@@ -186,32 +219,26 @@ impl Store {
             seen.address_key,
             status,
             block.and_then(|block| i64::try_from(block).ok()),
-            seen.money.amount(),
-            seen.money.asset().code(),
-            seen.is_coin,
         )
         .execute(&self.pool)
         .await?;
         Ok(())
     }
 
-    /// What has become final of the same transaction and address under other names.
+    /// Has a deposit that is deep enough to stay count once: it is final, and into the inbox of its order,
+    /// which is answered where it must be woken. `judge` is asked while the order is locked, so looks that
+    /// meet do not both count one transfer that was told under two names. Where it is other money than was
+    /// told, a person is shown that; where it is none, the deposit is gone.
     ///
     /// # Errors
-    /// [`StoreError`], where Postgres is away or a row contradicts the model.
-    pub async fn final_beside(&self, deposit: &WaitingDeposit) -> Result<Vec<Money>, StoreError> {
-        let seen = &deposit.seen;
-        let rows = sqlx::query!(
-            "/* deposits_beside */ SELECT amount, asset FROM deposits
-             WHERE network = $1 AND transaction = $2 AND address_key = $3 AND place <> $4 AND status = 'final'",
-            seen.network.as_str(),
-            seen.transaction,
-            seen.address_key,
-            seen.place,
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        rows.into_iter().map(|row| money(&deposit.operation, row.amount, &row.asset)).collect()
+    /// [`StoreError`]; trying again is always right.
+    pub async fn count_deposit(
+        &self,
+        deposit: &WaitingDeposit,
+        judge: &Judge<'_>,
+    ) -> Result<Option<Woken>, StoreError> {
+        let last = Final { deposit, judge };
+        self.transaction("count_deposit", &last, |c, last| Box::pin(count_deposit(c, last))).await
     }
 
     /// Whether an order has deposits that may still become final.
@@ -228,6 +255,84 @@ impl Store {
         .await?;
         Ok(found.unwrap_or(false))
     }
+}
+
+async fn count_deposit(connection: &mut PgConnection, last: &Final<'_>) -> Result<Option<Woken>, StoreError> {
+    let WaitingDeposit { seen, operation, .. } = last.deposit;
+    let Some(order) = inbox::lock(connection, *operation).await? else { return Ok(None) };
+    if !waits(connection, seen).await? {
+        return Ok(None);
+    }
+    let counts = (last.judge)(&counted_beside(connection, last.deposit).await?);
+    if counts.is_none_or(|counts| counts.money != seen.money) {
+        let what = counts.map_or_else(
+            || "was told, and its chain does not bear that out".to_owned(),
+            |counts| format!("was told; its chain shows {}, which counts", counts.money),
+        );
+        tracing::warn!(network = %seen.network, "Transaction {} of {} {what}.", seen.transaction, seen.money);
+        let detail = format!("transaction {} of {} {what}", seen.transaction, seen.money);
+        note_webhook(connection, Provider::Tatum, "deposit_differs", Some(&seen.transaction), &detail)
+            .await?;
+    }
+    let Counts { money, is_coin } = counts.unwrap_or(Counts { money: seen.money, is_coin: seen.is_coin });
+    sqlx::query!(
+        "/* deposit_count */ UPDATE deposits
+         SET status = $5, amount = $6, asset = $7, is_coin = $8, checked_at = now()
+         WHERE network = $1 AND transaction = $2 AND place = $3 AND address_key = $4",
+        seen.network.as_str(),
+        seen.transaction,
+        seen.place,
+        seen.address_key,
+        if counts.is_some() { "final" } else { "gone" },
+        money.amount(),
+        money.asset().code(),
+        is_coin,
+    )
+    .execute(&mut *connection)
+    .await?;
+    if counts.is_none() {
+        return Ok(None);
+    }
+    let event = Event::Deposited { transaction: seen.name(), money };
+    Ok(match inbox::put(connection, order, &seen.event_key(), &event).await? {
+        Delivered::New(woken) | Delivered::Repeated(woken) | Delivered::DuringCall(woken) => Some(woken),
+        Delivered::Unknown => None,
+    })
+}
+
+/// Whether nobody has come to the end of it yet.
+async fn waits(connection: &mut PgConnection, seen: &SeenDeposit) -> Result<bool, StoreError> {
+    let found = sqlx::query_scalar!(
+        "/* deposit_lock */ SELECT true AS \"waits!\" FROM deposits
+         WHERE network = $1 AND transaction = $2 AND place = $3 AND address_key = $4 AND status = 'seen'
+         FOR UPDATE",
+        seen.network.as_str(),
+        seen.transaction,
+        seen.place,
+        seen.address_key,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(found.unwrap_or(false))
+}
+
+/// What of the same transaction and address counts already, under other names.
+async fn counted_beside(
+    connection: &mut PgConnection,
+    deposit: &WaitingDeposit,
+) -> Result<Vec<Money>, StoreError> {
+    let seen = &deposit.seen;
+    let rows = sqlx::query!(
+        "/* deposits_beside */ SELECT amount, asset FROM deposits
+         WHERE network = $1 AND transaction = $2 AND address_key = $3 AND place <> $4 AND status = 'final'",
+        seen.network.as_str(),
+        seen.transaction,
+        seen.address_key,
+        seen.place,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(|row| money(&deposit.operation, row.amount, &row.asset)).collect()
 }
 
 /// Writes down transfers to addresses of orders, each once, and of each whether others told of another

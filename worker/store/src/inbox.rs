@@ -54,7 +54,7 @@ struct LateAnswer<'a> {
 }
 
 /// An operation whose row is locked.
-struct Locked {
+pub(crate) struct Locked {
     woken: Woken,
     state: String,
 }
@@ -122,7 +122,7 @@ impl Store {
 
 async fn deliver(connection: &mut PgConnection, delivery: &Delivery<'_>) -> Result<Delivered, StoreError> {
     match lock(connection, delivery.id).await? {
-        Some(locked) => put(connection, locked, delivery).await,
+        Some(locked) => put(connection, locked, delivery.event_key, delivery.event).await,
         None => Ok(Delivered::Unknown),
     }
 }
@@ -134,7 +134,7 @@ async fn keep(connection: &mut PgConnection, late: &LateAnswer<'_>) -> Result<()
     let decides = late.doubt == DoubtPolicy::Operator && was_last(connection, late).await?;
     let event = Event::Evidence { intent, outcome: late.outcome.clone(), decides };
     let event_key = format!("evidence:{intent}:{held}");
-    put(connection, locked, &Delivery { id, event_key: &event_key, event: &event }).await?;
+    put(connection, locked, &event_key, &event).await?;
     Ok(())
 }
 
@@ -156,7 +156,10 @@ async fn was_last(connection: &mut PgConnection, late: &LateAnswer<'_>) -> Resul
 
 /// The row is locked first, as every writer does: a call's outcome is written before this, and then the
 /// state has moved on, or after, and then its writer sees the event.
-async fn lock(connection: &mut PgConnection, id: OperationId) -> Result<Option<Locked>, StoreError> {
+pub(crate) async fn lock(
+    connection: &mut PgConnection,
+    id: OperationId,
+) -> Result<Option<Locked>, StoreError> {
     let row = sqlx::query!(
         "/* operation_lock_inbox */ SELECT kind, tenant, version, state FROM operations WHERE id = $1 FOR UPDATE",
         id.as_uuid(),
@@ -170,10 +173,12 @@ async fn lock(connection: &mut PgConnection, id: OperationId) -> Result<Option<L
     .transpose()
 }
 
-async fn put(
+/// Stores an event of an operation that is locked, once under its key, and makes the operation due.
+pub(crate) async fn put(
     connection: &mut PgConnection,
     locked: Locked,
-    delivery: &Delivery<'_>,
+    event_key: &str,
+    event: &Event,
 ) -> Result<Delivered, StoreError> {
     let Locked { woken, state } = locked;
     let id = woken.id;
@@ -181,8 +186,8 @@ async fn put(
         "/* inbox_insert */ INSERT INTO inbox (operation_id, event_key, event) VALUES ($1, $2, $3)
          ON CONFLICT ON CONSTRAINT inbox_once DO NOTHING",
         id.as_uuid(),
-        delivery.event_key,
-        to_json(delivery.event),
+        event_key,
+        to_json(event),
     )
     .execute(&mut *connection)
     .await?
@@ -194,10 +199,8 @@ async fn put(
         return Ok(Delivered::DuringCall(woken));
     }
     // The provider's own late answer, and a person's word, are worth waking what waits for a person.
-    let unparks = matches!(
-        delivery.event,
-        Event::Evidence { .. } | Event::ConfirmedByHand { .. } | Event::DeniedByHand { .. }
-    );
+    let unparks =
+        matches!(event, Event::Evidence { .. } | Event::ConfirmedByHand { .. } | Event::DeniedByHand { .. });
     sqlx::query!(
         "/* operation_wake */ UPDATE operations
          SET next_wake_at = CASE WHEN parked IS NULL OR $2 THEN now() END,

@@ -46,7 +46,7 @@ pub use archive::{HeldBack, OldMonth};
 pub use audit::{AuditNews, AuditSummary, Check, Finding};
 pub use claim::{Claim, ClaimRequest, Claimed, OpenIntent};
 pub use dead_letters::{DeadLetter, IDEMPOTENCY_CONFLICT};
-pub use deposits::{SeenDeposit, Standing, WaitingDeposit};
+pub use deposits::{Counts, Judge, SeenDeposit, Standing, WaitingDeposit};
 pub use discrepancies::OpenDiscrepancy;
 pub use distribution::{Divided, Gathered};
 pub use error::StoreError;

@@ -103,18 +103,29 @@ impl Store {
         provider_ref: Option<&str>,
         detail: &str,
     ) -> Result<(), StoreError> {
-        sqlx::query!(
-            "/* discrepancy_of_webhook */ INSERT INTO discrepancies (source, kind, provider, provider_ref, detail)
-             VALUES ('webhook', $1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            kind,
-            provider.as_str(),
-            provider_ref,
-            detail,
-        )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        let mut connection = self.pool.acquire().await?;
+        note_webhook(&mut connection, provider, kind, provider_ref, detail).await
     }
+}
+
+pub(crate) async fn note_webhook(
+    connection: &mut PgConnection,
+    provider: Provider,
+    kind: &str,
+    provider_ref: Option<&str>,
+    detail: &str,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "/* discrepancy_of_webhook */ INSERT INTO discrepancies (source, kind, provider, provider_ref, detail)
+         VALUES ('webhook', $1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        kind,
+        provider.as_str(),
+        provider_ref,
+        detail,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 async fn receive(

@@ -6,15 +6,14 @@
 //! and nobody can read holds up no other; reconciliation shows a person what has waited for too long.
 
 use payfleet_core::address::Network;
-use payfleet_core::job::Job;
+use payfleet_core::job::{Job, NewJob};
 use payfleet_core::kinds::confirm::interval_ms;
-use payfleet_core::kinds::lifecycle::Event;
 use payfleet_core::provider::Provider;
 use payfleet_core::{Classify, Money, OutcomeClass};
 use payfleet_providers::ProviderError;
 use payfleet_providers::tatum::{Chain, Client, Payments, Shown, Told, confirmations};
 use payfleet_queue::Outcome;
-use payfleet_store::{Delivered, SeenDeposit, Standing, WaitingDeposit};
+use payfleet_store::{Counts, SeenDeposit, Standing, WaitingDeposit};
 
 use super::{HandlerError, Handlers};
 use crate::jobs::{self, Subject};
@@ -24,6 +23,14 @@ const MOST_LOOKUPS: i64 = 50;
 
 /// A transaction that no block and no pool has shown for this long never took effect.
 const GIVEN_UP_MS: i64 = 24 * 3_600_000;
+
+/// What a look at its transaction shows of a deposit.
+enum Look {
+    /// It does not count, or not yet.
+    Not(Standing),
+    /// It is deep enough to stay, and paid this.
+    Deep(Payments),
+}
 
 impl Handlers {
     pub(super) async fn chain(&self, job: &Job, network: Network) -> Result<Outcome, HandlerError> {
@@ -54,14 +61,10 @@ impl Handlers {
         let mut are_more = i64::try_from(due.len()).is_ok_and(|count| count == MOST_LOOKUPS)
             && due.iter().all(|deposit| deposit.seen.block.is_some());
         let mut then = Vec::new();
-        for mut deposit in due {
-            match self.standing(tatum, chain, &mut deposit, (height, need)).await {
-                Ok(standing) => {
-                    if standing == Standing::Final {
-                        then.extend(self.hand_over_deposit(&deposit).await?);
-                    }
-                    self.store.mark_deposit(&deposit.seen, standing).await?;
-                }
+        for deposit in due {
+            match self.standing(tatum, chain, &deposit, (height, need)).await {
+                Ok(Look::Not(standing)) => self.store.mark_deposit(&deposit.seen, standing).await?,
+                Ok(Look::Deep(payments)) => then.extend(self.count(chain, &deposit, &payments).await?),
                 Err(HandlerError::Provider(error)) if !is_put_off(&error) => {
                     self.pass_over(&deposit, error).await?;
                     // They would come again at once, and for ever.
@@ -91,59 +94,45 @@ impl Handlers {
         Ok(())
     }
 
-    /// Where the chain has it, and, where it is final, of which money it is: as the chain shows it.
+    /// Where the chain has it.
     async fn standing(
         &self,
         tatum: &Client,
         chain: Chain,
-        deposit: &mut WaitingDeposit,
+        deposit: &WaitingDeposit,
         (height, need): (u64, u64),
-    ) -> Result<Standing, HandlerError> {
+    ) -> Result<Look, HandlerError> {
         let seen = &deposit.seen;
         let Some(transaction) = tatum.transaction(chain, &seen.transaction).await? else {
             if deposit.known_ms < GIVEN_UP_MS {
-                return Ok(Standing::In(None));
+                return Ok(Look::Not(Standing::In(None)));
             }
             self.tell(seen, "deposit_gone", "was seen, and the chain does not know it any more").await?;
-            return Ok(Standing::Gone);
+            return Ok(Look::Not(Standing::Gone));
         };
         if transaction.succeeded == Some(false) {
-            return Ok(Standing::Gone);
+            return Ok(Look::Not(Standing::Gone));
         }
-        let Some(block) = transaction.block else { return Ok(Standing::In(None)) };
-        if confirmations(height, block) < need {
-            return Ok(Standing::In(Some(block)));
-        }
-        let beside = self.store.final_beside(deposit).await?;
-        let counts = what_counts(deposit, &transaction.payments, &beside);
-        let Some(money) = counts else {
-            self.tell(seen, "deposit_differs", "was told, and its chain does not bear that out").await?;
-            return Ok(Standing::Gone);
-        };
-        if money != seen.money {
-            self.tell(seen, "deposit_differs", &format!("was told; its chain shows {money}, which counts"))
-                .await?;
-            deposit.seen.is_coin = money.asset().code() == chain.coin();
-            deposit.seen.money = money;
-        }
-        Ok(Standing::Final)
+        Ok(match transaction.block {
+            Some(block) if confirmations(height, block) >= need => Look::Deep(transaction.payments),
+            block => Look::Not(Standing::In(block)),
+        })
     }
 
-    /// Into the inbox, once. The mark comes after it: a crash between them repeats what repeats safely.
-    async fn hand_over_deposit(
+    /// Into the inbox of its order, once.
+    async fn count(
         &self,
+        chain: Chain,
         deposit: &WaitingDeposit,
-    ) -> Result<Option<payfleet_core::job::NewJob>, HandlerError> {
-        let SeenDeposit { transaction, place, money, .. } = &deposit.seen;
-        let name = if place.is_empty() { transaction.clone() } else { format!("{transaction}:{place}") };
-        let key = format!("deposited:{}:{name}", deposit.seen.network);
-        let event = Event::Deposited { transaction: name, money: *money };
-        let woken = match self.store.deliver(deposit.operation, &key, &event).await? {
-            Delivered::New(woken) | Delivered::Repeated(woken) | Delivered::DuringCall(woken) => woken,
-            Delivered::Unknown => return Ok(None),
+        payments: &Payments,
+    ) -> Result<Option<NewJob>, HandlerError> {
+        let judge = |beside: &[Money]| {
+            let money = what_counts(deposit, payments, beside)?;
+            Some(Counts { money, is_coin: money.asset().code() == chain.coin() })
         };
+        let Some(woken) = self.store.count_deposit(deposit, &judge).await? else { return Ok(None) };
         let subject = Subject { id: woken.id, kind: woken.kind, tenant: woken.tenant };
-        Ok(Some(jobs::inbox(&subject, &key)?))
+        Ok(Some(jobs::inbox(&subject, &deposit.seen.event_key())?))
     }
 
     async fn tell(&self, seen: &SeenDeposit, kind: &str, what: &str) -> Result<(), HandlerError> {
