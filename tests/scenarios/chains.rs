@@ -2,9 +2,11 @@
 //! webhooks that a chain does not bear out.
 
 use payfleet_core::OperationId;
+use payfleet_core::address::Network;
 use payfleet_core::provider::Provider;
 use payfleet_store::WebhookFilter;
 use payfleet_tests::world::{Setup, World};
+use payfleet_worker::jobs;
 use serde_json::{Value, json};
 
 use crate::orders::{
@@ -63,6 +65,49 @@ async fn in_wallet(world: &World, asset: &str) -> Option<String> {
     let balances = world.store.balances().await.unwrap();
     let one = balances.into_iter().find(|one| one.account == "wallet:default" && one.unit == asset);
     one.map(|one| one.balance.normalize().to_string())
+}
+
+/// What Tatum is called for while a chain is looked at for five ticks and as many deposits wait for their
+/// depth. Each tick is asked for three times: by as many workers, or late.
+async fn calls_of_five_ticks(deposits: usize) -> u64 {
+    let year = std::time::Duration::from_secs(365 * 24 * 3_600);
+    let world = World::with(Setup { confirm_interval: year, ..Setup::default() }).await;
+    let mut orders = Vec::new();
+    for number in 0..deposits {
+        orders.push(placed(&world, &format!("o-{number}"), "1").await);
+    }
+    for (_, address) in &orders {
+        pay(&world, address, "1").await;
+    }
+    mine(&world, 1).await;
+    until_told(&world, i64::try_from(deposits).unwrap()).await;
+    let before = world.providers.calls(&world.providers.tatum).await;
+    for tick in 0..5 {
+        for _ in 0..3 {
+            let look = jobs::look_at(Network::Tron, tick).unwrap();
+            let (queue, id) = (look.queue.clone(), look.id);
+            world.queue.enqueue(&[look]).await.unwrap();
+            let is_over = async |world: &World| world.queue.find(&queue, id).await.unwrap().is_none();
+            world.until("it has been looked at", is_over).await;
+        }
+    }
+    let calls = world.providers.calls(&world.providers.tatum).await - before;
+    mine(&world, 5).await;
+    world.queue.enqueue(&[jobs::look_at(Network::Tron, 5).unwrap()]).await.unwrap();
+    for (id, _) in &orders {
+        until_state(&world, *id, "settled").await;
+    }
+    world.finish().await;
+    calls
+}
+
+/// The fleet's own look of the year may fall among them.
+#[tokio::test]
+async fn a_chain_is_asked_for_its_height_once_a_tick_however_many_deposits_wait_on_it() {
+    for deposits in [1, 25] {
+        let calls = calls_of_five_ticks(deposits).await;
+        assert!((5..=6).contains(&calls), "{calls} calls in five ticks while {deposits} deposits wait");
+    }
 }
 
 async fn is_paid_at_its_depth(world: &World, case: &Case) {

@@ -1,5 +1,6 @@
 //! The watch on the chains: for each chain on which deposits wait, one job a tick that asks for its
-//! height. Every worker asks for every tick; the job's id is derived from it, so the fleet makes one look.
+//! height. Every worker asks for every tick, some times; the job is remembered by its tick, so the fleet
+//! makes one look.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -129,13 +129,18 @@ pub fn webhook(stored: &UnhandledWebhook) -> Result<NewJob, JobError> {
     Ok(job)
 }
 
-/// The job that looks at a chain for everything that waits on it; one a tick, fleet-wide.
+/// The job that looks at a chain for everything that waits on it; one a tick, fleet-wide: who asks for it
+/// when it is over asks for nothing.
 ///
 /// # Errors
 /// [`JobError`].
 pub fn look_at(network: Network, tick: i64) -> Result<NewJob, JobError> {
     let id = JobId::named("look at", &[network.as_str().as_bytes(), &tick.to_be_bytes()]);
-    job(JobKind::Confirm, id, &TenantId::default(), &Look::Chain { network }, Origin::Schedule)
+    let mut job =
+        job(JobKind::Confirm, id, &TenantId::default(), &Look::Chain { network }, Origin::Schedule)?;
+    let key = format!("look:{network}:{tick}");
+    job.dedupe = Some(Dedupe { body_hash: RequestHash::of(key.as_bytes()), key });
+    Ok(job)
 }
 
 /// The job that goes on after the look `after`, for which too much was due at once.

@@ -87,6 +87,30 @@ mod tests {
     }
 
     #[test]
+    fn each_chain_is_looked_at_about_once_a_block_and_seldom_where_blocks_are_slow() {
+        const HOUR_MS: u64 = 3_600_000;
+        let table = [
+            (Some(Network::Bantu), 5_000),
+            (Some(Network::Tron), 30_000),
+            (Some(Network::Bsc), 30_000),
+            (Some(Network::Polygon), 30_000),
+            (Some(Network::Eth), 30_000),
+            (Some(Network::Btc), 60_000),
+            (None, 30_000),
+        ];
+        assert!(Network::ALL.iter().all(|network| table.iter().any(|(one, _)| *one == Some(*network))));
+        for (network, ms) in table {
+            assert_eq!(interval_ms(network), ms, "{network:?}");
+            // What is young is asked about as often as its chain moves; what is old, as seldom anywhere.
+            assert_eq!(pause_ms(network, 0), ms, "{network:?}");
+            assert_eq!(pause_ms(network, 8 * ms), ms, "{network:?}");
+            assert_eq!(pause_ms(network, 16 * ms), 2 * ms, "{network:?}");
+            assert_eq!(pause_ms(network, 8 * HOUR_MS), HOUR_MS, "{network:?}");
+            assert_eq!(pause_ms(network, u64::MAX), LONGEST_PAUSE_MS, "{network:?}");
+        }
+    }
+
+    #[test]
     fn a_look_that_an_earlier_version_asked_for_is_read() {
         let operation = "0197a6b2-0000-8000-8000-000000000000";
         let text = format!(r#"{{"operation_id":"{operation}","version":4}}"#);
