@@ -1,8 +1,11 @@
 //! How it stands with the providers: connection tests, the secrets of webhooks, and their log.
 
+use payfleet_core::Timestamp;
 use payfleet_core::provider::Provider;
 use payfleet_queue::limits::{BreakerPolicy, ForcedBreaker};
+use payfleet_store::UnhandledWebhook;
 use payfleet_tests::world::World;
+use payfleet_worker::jobs;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -80,6 +83,42 @@ async fn webhooks_are_logged_filtered_and_shown_without_what_names_people() {
     assert_eq!(serde_json::from_str::<Value>(&printed).unwrap()["body"], shown["body"], "{printed}");
     let listed = world.payfleet(&["events", "list", "--provider", "stripe", "--json"]).await;
     assert_eq!(serde_json::from_str::<Value>(&listed).unwrap()[0]["id"], *number, "{listed}");
+    world.finish().await;
+}
+
+/// The moment itself is after `received_from`, and not before `received_to`.
+#[tokio::test]
+async fn the_log_shows_what_reached_us_from_one_moment_to_another() {
+    const FIRST_MS: i64 = 1_790_000_000_000;
+    let world = World::start().await;
+    let hours = [0, 1, 2, 3];
+    let received = hours.map(|hour| UnhandledWebhook {
+        provider: Provider::TrovoTech,
+        event_key: format!("hour-{hour}"),
+        received_at: Timestamp::from_unix_ms(FIRST_MS + hour * 3_600_000),
+        body: br#"{"event_type":"wallet.created","data":{"wallet_address":"G"}}"#.to_vec(),
+        event_type: "wallet.created".to_owned(),
+    });
+    world.queue.enqueue(&received.map(|one| jobs::webhook(&one).unwrap())).await.unwrap();
+    world.run_until_idle().await;
+    let all = world.api.get("/v1/webhooks").await.body;
+    let moment = |hour: usize| {
+        let key = format!("hour-{hour}");
+        let all = all["webhooks"].as_array().unwrap();
+        all.iter().find(|one| one["event_key"] == json!(key)).unwrap()["received_at"].as_str().unwrap()
+    };
+    for (query, shown) in [
+        (format!("received_from={}", moment(2)), vec!["hour-2", "hour-3"]),
+        (format!("received_to={}", moment(2)), vec!["hour-0", "hour-1"]),
+        (format!("received_from={}&received_to={}", moment(1), moment(3)), vec!["hour-1", "hour-2"]),
+        (format!("received_from={}&received_to={}&provider=stripe", moment(1), moment(3)), vec![]),
+    ] {
+        let found = world.api.get(&format!("/v1/webhooks?{query}")).await.body;
+        let found = found["webhooks"].as_array().unwrap_or_else(|| panic!("{query}: {found}"));
+        let mut keys: Vec<&str> = found.iter().map(|one| one["event_key"].as_str().unwrap()).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, shown, "{query}");
+    }
     world.finish().await;
 }
 

@@ -1,22 +1,26 @@
-//! Redis loses everything in the middle of many operations. An operator rebuilds, clients repeat what
-//! was not confirmed to them, and every operation comes to rest: settled, or in doubt with a dead
-//! letter where the provider offers neither key nor look-up.
+//! Redis loses everything in the middle of many operations, of every kind. An operator rebuilds, clients
+//! repeat what was not confirmed to them, and every operation comes to rest: settled, or in doubt with a
+//! dead letter where the provider offers neither key nor look-up; orders are paid, and schedules stand.
 
 use std::time::Duration;
 
 use futures::future::join_all;
 use payfleet_core::OperationId;
-use payfleet_core::kinds::OperationKind;
+use payfleet_core::kinds::{OperationKind, Request};
+use payfleet_store::OperationView;
 use payfleet_tests::receiver::{Mood, Receiver};
 use payfleet_tests::store::ADDRESS;
 use payfleet_tests::stripe;
-use payfleet_tests::world::{Setup, World};
+use payfleet_tests::world::{Providers, Setup, World};
 use serde_json::json;
 
 /// Operations under way when Redis is emptied; the long variant runs with `PAYFLEET_FULL=1`
 /// (`make test-full`).
-const OPERATIONS: usize = 60;
-const OPERATIONS_FULL: usize = 500;
+const OPERATIONS: usize = 4 * KINDS;
+const OPERATIONS_FULL: usize = 30 * KINDS;
+
+/// What is asked for by turns.
+const KINDS: usize = 18;
 
 /// Answers of each provider that are lost after the effect.
 const LOST_ANSWERS: u32 = 3;
@@ -29,8 +33,7 @@ fn operations() -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_emptied_in_the_middle_of_many_operations_is_rebuilt() {
     let world = World::with(Setup { workers: 2, ..Setup::default() }).await;
-    let ground = Ground::lay(&world).await;
-    world.run_until_idle().await;
+    let ground = Ground::lay(&world, operations() / KINDS).await;
     let providers = &world.providers;
     for (sandbox, path) in [
         (&providers.heleket, "/v1/payout"),
@@ -38,6 +41,8 @@ async fn redis_emptied_in_the_middle_of_many_operations_is_rebuilt() {
         (&providers.stripe, "/v1/payment_intents"),
         (&providers.stripe, "/v1/refunds"),
         (&providers.stripe, "/v1/transfers"),
+        (&providers.stripe, "/v1/accounts"),
+        (&providers.tatum, "/v4/subscription"),
     ] {
         providers.plan(sandbox, path, LOST_ANSWERS, json!("reset_after_effect")).await;
     }
@@ -69,6 +74,7 @@ async fn redis_emptied_in_the_middle_of_many_operations_is_rebuilt() {
         at_rest(world, &ids).await
     };
     world.until("every operation is at rest", rest).await;
+    end_what_stands(&world, &ids).await;
     // Wake-ups that are not needed any more would be waited for.
     world.forget_redis().await;
     world.abandon_webhooks();
@@ -79,11 +85,14 @@ async fn redis_emptied_in_the_middle_of_many_operations_is_rebuilt() {
         if view.state.name() == "in_doubt" {
             assert_eq!(view.kind, OperationKind::Mint, "anything else can be asked for: {view:?}");
             assert!(world.store.has_dead_letter(*id).await.unwrap(), "nobody is told of {view:?}");
+        } else if view.kind == OperationKind::PayoutSchedule {
+            assert_eq!(view.state.name(), "failed", "it was cancelled: {view:?}");
         } else {
             assert_eq!(view.state.name(), "settled", "{repeated} were repeated: {view:?}");
         }
     }
-    for sandbox in [&world.providers.heleket, &world.providers.trovotech, &world.providers.stripe] {
+    let Providers { heleket, trovotech, stripe, tatum, .. } = &world.providers;
+    for sandbox in [heleket, trovotech, stripe, tatum] {
         assert!(world.providers.fired(sandbox).await > 0, "no answer was lost");
     }
     world.finish().await;
@@ -145,23 +154,72 @@ async fn an_event_that_was_given_up_is_told_to_a_person_again_when_its_dead_lett
 struct Ground {
     payment: OperationId,
     account: OperationId,
+    customer: OperationId,
+    /// A share, by its token.
+    token: String,
+    /// Payments whose money is only set aside; each is captured once.
+    authorized: Vec<OperationId>,
 }
 
 impl Ground {
-    async fn lay(world: &World) -> Self {
+    async fn lay(world: &World, captures: usize) -> Self {
         let account = stripe::funded_account(world, "ground", "400").await;
+        let customer = json!({"email": "payer@example.com"});
+        let customer = stripe::ask(world, "/v1/customers", "ground", customer).await;
+        let mint = world.api.mint("ground", "bus", "10").await.accepted();
+        let set_aside = (0..captures).map(async |n: usize| {
+            let body = stripe::authorization("5", "pm_card_visa");
+            stripe::ask(world, "/v1/payments", &format!("ground-{n}"), body).await
+        });
+        let authorized = join_all(set_aside).await;
+        for (id, state) in [(customer, "settled"), (mint, "settled")] {
+            stripe::until(world, id, state).await;
+        }
+        for id in &authorized {
+            stripe::until(world, *id, "accepted").await;
+        }
+        let token = stripe::shown(world, mint).await["provider_ref"].as_str().unwrap().to_owned();
         let payment =
             stripe::ask(world, "/v1/payments", "ground", stripe::payment("900", "pm_card_visa")).await;
         stripe::until(world, payment, "settled").await;
-        Self { payment, account }
+        Self { payment, account, customer, token, authorized }
     }
 }
 
-/// The `n`th request: ten kinds by turns, over three providers.
+/// Pays the orders, and cancels the schedules.
+async fn end_what_stands(world: &World, ids: &[OperationId]) {
+    for id in ids {
+        let view = world.store.operation(*id).await.unwrap().unwrap();
+        match &view.request {
+            Request::Order(_) => {
+                let address = stripe::shown(world, *id).await["result"]["address"].clone();
+                world.chain("tron", "pay", &json!({"to": address, "amount": "10"})).await;
+            }
+            Request::PayoutSchedule(_) => {
+                let wish = format!("/v1/payout_schedules/{id}/cancel");
+                world.api.post(&wish, "unused", &json!({})).await.accepted();
+            }
+            _ => {}
+        }
+    }
+    world.chain("tron", "mine", &json!({"blocks": 5})).await;
+    let all_final = async |world: &World| {
+        for id in ids {
+            let view = world.store.operation(*id).await.unwrap().unwrap();
+            if !view.state.is_final() && view.parked.is_none() {
+                return false;
+            }
+        }
+        true
+    };
+    world.until("what stood has ended", all_final).await;
+}
+
+/// The `n`th request: the kinds by turns, over all four providers.
 async fn ask(world: &World, ground: &Ground, n: usize) -> OperationId {
     let key = format!("request-{n}");
     let holder = |name: &str| json!({"holder": name, "weight": "1", "network": "TRON", "address": ADDRESS});
-    let (path, body) = match n % 10 {
+    let (path, body) = match n % KINDS {
         0 => return world.api.payout(&key, "15.5").await.accepted(),
         1 => return world.api.mint(&key, &format!("bus-{n}"), "0.1").await.accepted(),
         2 => ("/v1/payments", stripe::payment("5", "pm_card_visa")),
@@ -180,12 +238,50 @@ async fn ask(world: &World, ground: &Ground, n: usize) -> OperationId {
             });
             ("/v1/distributions", revenue)
         }
-        _ => {
+        9 => {
             let reading = json!({
                 "asset_id": key, "battery_level": 87.5, "kilometers": 12043, "status": "moving",
                 "location": {"lat": 6.5244, "lng": -3.3792}, "timestamp": "2026-01-31T12:00:00Z",
             });
             ("/v1/telemetry", json!({"readings": [reading]}))
+        }
+        10 => {
+            let order = json!({"amount": "10", "asset": "TRX", "network": "TRON", "lifetime_s": 3600});
+            ("/v1/orders", order)
+        }
+        11 => ("/v1/accounts", json!({"country": "US", "email": format!("{key}@example.com")})),
+        12 => {
+            let pages = ("https://shop.example/again", "https://shop.example/done");
+            let link = json!({"account": ground.account, "refresh_url": pages.0, "return_url": pages.1});
+            ("/v1/account_links", link)
+        }
+        13 => {
+            let method =
+                json!({"customer": ground.customer, "payment_method": "pm_card_visa", "change": "attach"});
+            ("/v1/payment_methods", method)
+        }
+        14 => {
+            let capture = json!({"payment": ground.authorized[n / KINDS], "change": "capture"});
+            ("/v1/payment_changes", capture)
+        }
+        15 => {
+            let schedule =
+                json!({"asset": "USDT", "network": "TRON", "address": ADDRESS, "cron": "0 0 29 2 *"});
+            ("/v1/payout_schedules", schedule)
+        }
+        16 => {
+            let token = json!({"token_id": ground.token});
+            let revenue = json!({
+                "asset_id": "bus", "period": key, "amount": "10", "asset": "NGN", "holders": [token],
+            });
+            ("/v1/distributions", revenue)
+        }
+        _ => {
+            let holder = json!({"holder": "carrier", "weight": "1", "account": ground.account});
+            let revenue = json!({
+                "asset_id": "van", "period": key, "amount": "1", "asset": "USD", "holders": [holder],
+            });
+            ("/v1/distributions", revenue)
         }
     };
     stripe::ask(world, path, &key, body).await
@@ -200,11 +296,18 @@ async fn at_rest(world: &World, ids: &[OperationId]) -> bool {
     for id in ids {
         match world.store.operation(*id).await.unwrap() {
             Some(view) if view.state.is_final() => {}
+            Some(view) if stands(&view) => {}
             Some(view) if view.parked.is_some() && world.store.has_dead_letter(*id).await.unwrap() => {}
             _ => return false,
         }
     }
     true
+}
+
+/// Whether it waits for somebody who pays, or for its moment.
+fn stands(view: &OperationView) -> bool {
+    let waits = matches!(view.request, Request::Order(_) | Request::PayoutSchedule(_));
+    waits && view.state.name() == "accepted"
 }
 
 async fn rebuild(world: &World) -> serde_json::Value {

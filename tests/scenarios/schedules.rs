@@ -5,11 +5,12 @@ use std::sync::Arc;
 use futures::future::join_all;
 use payfleet_core::job::Origin;
 use payfleet_core::kinds::mint::Percent;
-use payfleet_core::kinds::payout::Destination;
+use payfleet_core::kinds::payout::{Destination, Speed};
 use payfleet_core::kinds::payout_schedule::PayoutSchedule;
 use payfleet_core::kinds::{Advance, NewOperation, OperationKind, Request};
 use payfleet_core::{JobId, OperationId, TenantId};
 use payfleet_tests::store::{ADDRESS, operation};
+use payfleet_tests::stripe;
 use payfleet_tests::trap::{Aim, Step};
 use payfleet_tests::world::{Setup, World};
 use payfleet_worker::jobs::{self, Subject};
@@ -40,12 +41,21 @@ async fn until_it_stands(world: &World, id: OperationId) {
 
 /// A schedule that has a moment each second, which HTTP does not offer.
 async fn each_second(world: &World, share: &str, minimum: Option<&str>) -> OperationId {
+    let network = payfleet_core::address::Network::Tron;
+    let to = Destination::Crypto { network, address: ADDRESS.to_owned() };
+    each_second_to(world, ("USDT", to), share, minimum).await
+}
+
+/// The same, of another asset to somewhere else.
+async fn each_second_to(
+    world: &World,
+    (asset, to): (&str, Destination),
+    share: &str,
+    minimum: Option<&str>,
+) -> OperationId {
     let request = Request::PayoutSchedule(PayoutSchedule {
-        asset: "USDT".parse().unwrap(),
-        to: Destination::Crypto {
-            network: payfleet_core::address::Network::Tron,
-            address: ADDRESS.to_owned(),
-        },
+        asset: asset.parse().unwrap(),
+        to,
         cron: "* * * * * *".to_owned(),
         zone: "UTC".to_owned(),
         share: Percent::try_from(share.to_owned()).unwrap(),
@@ -69,7 +79,10 @@ async fn enqueue(world: &World, new: &NewOperation) {
 }
 
 async fn owe(world: &World, id: OperationId, key: &str, amount: &str) {
-    let body = json!({"amount": amount, "asset": "USDT"});
+    owe_in(world, id, key, json!({"amount": amount, "asset": "USDT"})).await;
+}
+
+async fn owe_in(world: &World, id: OperationId, key: &str, body: Value) {
     let answer = world.api.post(&format!("{SCHEDULES}/{id}/dues"), key, &body).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
 }
@@ -138,6 +151,26 @@ async fn what_is_owed_is_paid_at_the_next_moment_by_a_payout_that_says_so() {
     let listed = world.api.get("/v1/payouts?origin=manual").await.body;
     assert_eq!(listed["operations"][0]["operation_id"], json!(manual), "{listed}");
     assert_eq!(listed["operations"].as_array().unwrap().len(), 1, "{listed}");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_schedule_pays_to_a_bank_out_of_its_account_and_a_payout_that_the_bank_refuses_is_owed_again() {
+    let world = World::start().await;
+    let account = stripe::funded_account(&world, "carrier", "40").await;
+    world.providers.plan(&world.providers.stripe, "/v1/payouts", 1, json!({"ends": "failed"})).await;
+    let to = Destination::Bank { account, speed: Speed::Standard };
+    let id = each_second_to(&world, ("USD", to), "100", Some("5")).await;
+    owe_in(&world, id, "ride-1", json!({"amount": "25", "asset": "USD"})).await;
+    let all = until_paid(&world, 2).await;
+    assert_eq!(all, [("25".to_owned(), "failed".to_owned()), ("25".to_owned(), "settled".to_owned())]);
+    cancel(&world, id).await;
+    world.run_until_idle().await;
+    let listed = world.api.get("/v1/payouts?origin=scheduled").await.body;
+    for payout in listed["operations"].as_array().unwrap() {
+        assert_eq!((&payout["account"], &payout["origin_id"]), (&json!(account), &json!(id)), "{payout}");
+    }
+    assert_eq!(stripe::balance(&world, "payouts:default").await, "25");
     world.finish().await;
 }
 

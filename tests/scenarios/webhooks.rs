@@ -1,12 +1,15 @@
 //! Webhooks: stored once, hints only, matched early or late.
 
+use std::time::Duration;
+
 use payfleet_core::Timestamp;
 use payfleet_core::job::NewJob;
 use payfleet_core::provider::Provider;
 use payfleet_store::UnhandledWebhook;
+use payfleet_tests::stripe::until;
 use payfleet_tests::world::{Setup, World};
 use payfleet_worker::jobs;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_signed_webhook_of_each_provider_is_stored_with_what_became_of_it() {
@@ -121,4 +124,104 @@ async fn a_webhook_whose_operation_never_comes_is_put_in_front_of_a_person_after
     assert_eq!(world.store.open_discrepancies().await.unwrap(), 1);
     assert!(world.store.dead_letters(10, true).await.unwrap().is_empty());
     world.finish().await;
+}
+
+const HOUR: Duration = Duration::from_secs(3_660);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
+const LOOK_UP: &str = "/v1/payout/info";
+
+/// What Heleket tells of a payout that is under way: one event, whatever else it says.
+fn under_way(effect: &Value, changed: &Value) -> Value {
+    let mut body = json!({
+        "type": "payout", "uuid": effect["id"], "order_id": effect["reference"], "amount": "15.5",
+        "currency": "USDT", "network": "TRON", "address": effect["destination"], "status": "process",
+        "is_final": false, "txid": null,
+    });
+    for (name, value) in changed.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+/// The log's entries of a payout that is under way: what became of each, and whether it is a variant.
+async fn logged(world: &World) -> Vec<(Value, Value)> {
+    let log = world.api.get("/v1/webhooks?provider=heleket&event_type=payout.process").await.body;
+    let entries = log["webhooks"].as_array().unwrap().iter().rev();
+    entries.map(|one| (one["outcome"].clone(), one["is_variant"].clone())).collect()
+}
+
+/// Nobody polls for a year, so whoever looks was sent by an event. How a payout under way ends whose
+/// event came again with `changed` in its body, and with what in front of a person; `shown` is what a
+/// look-up shows from then on, where that is not the truth.
+async fn ends_after_a_variant(changed: &Value, shown: Option<&Value>) -> (String, i64) {
+    let setup = Setup { heleket_settles_after: HOUR, confirm_interval: YEAR, ..Setup::default() };
+    let world = World::with(setup).await;
+    let heleket = &world.providers.heleket;
+    let id = world.api.payout("order-1", "15.5").await.accepted();
+    until(&world, id, "accepted").await;
+    let effect = world.providers.effects(heleket).await.remove(0);
+    let effect = json!({"id": effect.id, "reference": effect.reference, "destination": effect.destination});
+    let looks = async |world: &World| world.providers.calls_of(&world.providers.heleket, LOOK_UP).await;
+    let first = under_way(&effect, &json!({}));
+    world.providers.emit(heleket, first.clone()).await;
+    world.until("it is stored", async |world| !logged(world).await.is_empty()).await;
+    world.until("and looked into", async |world| looks(world).await > 0).await;
+    if let Some(shown) = shown {
+        let body = json!({"body": {"state": 0, "result": under_way(&effect, shown)}});
+        world.providers.plan(heleket, LOOK_UP, 1, body).await;
+    }
+    let before = looks(&world).await;
+    world.providers.emit(heleket, under_way(&effect, changed)).await;
+    world.until("a variant is stored", async |world| logged(world).await.len() == 2).await;
+    world.until("and looked into", async |world| looks(world).await > before).await;
+    assert_eq!(
+        logged(&world).await,
+        [(json!("processed"), json!(false)), (json!("processed"), json!(true))],
+        "{changed}"
+    );
+    // The same again is neither a variant nor news.
+    world.providers.emit(heleket, first).await;
+    world.providers.stripe_clock.pass(HOUR);
+    let ends = async |world: &World| {
+        let view = world.store.operation(id).await.unwrap().unwrap();
+        view.state.is_final() || view.state.name() == "quarantined"
+    };
+    let told = json!({"status": "paid", "is_final": true});
+    world.providers.emit(heleket, under_way(&effect, &told)).await;
+    world.until("it ends", ends).await;
+    assert_eq!(logged(&world).await.len(), 2, "{changed}");
+    let state = world.store.operation(id).await.unwrap().unwrap().state.name().to_owned();
+    let open = world.store.open_discrepancies().await.unwrap();
+    let told = async |world: &World| world.providers.pending_webhooks().await == 0;
+    world.until("Heleket has told everything", told).await;
+    // The polls of a year from now.
+    world.forget_redis().await;
+    world.finish().await;
+    (state, open)
+}
+
+#[tokio::test]
+async fn another_body_under_a_known_event_is_a_variant_that_is_looked_into_and_believed_in_nothing() {
+    for changed in [
+        json!({"commission": "0.3"}),
+        json!({"amount": "99"}),
+        json!({"currency": "USDC"}),
+        json!({"address": "TXYZopYRdj2D9XRtbG411XZZ3kM5VkAeBf"}),
+    ] {
+        let end = ends_after_a_variant(&changed, None).await;
+        assert_eq!(end, ("settled".to_owned(), 0), "{changed}");
+    }
+}
+
+#[tokio::test]
+async fn a_variant_quarantines_where_a_look_up_shows_another_amount_asset_or_destination_too() {
+    for (changed, state) in [
+        (json!({"commission": "0.3"}), "settled"),
+        (json!({"amount": "99"}), "quarantined"),
+        (json!({"currency": "USDC"}), "quarantined"),
+        (json!({"address": "TXYZopYRdj2D9XRtbG411XZZ3kM5VkAeBf"}), "quarantined"),
+    ] {
+        let (end, open) = ends_after_a_variant(&changed, Some(&changed)).await;
+        assert_eq!((end.as_str(), open > 0), (state, state == "quarantined"), "{changed}");
+    }
 }

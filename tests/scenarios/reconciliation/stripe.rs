@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use payfleet_core::kinds::Request;
+use payfleet_core::kinds::collect::{Capture, Payment};
 use payfleet_core::kinds::payout::Origin;
 use payfleet_core::kinds::transfer::Transfer;
 use payfleet_core::provider::{Action, Effect, Provider};
@@ -85,6 +86,58 @@ async fn a_transfer_that_only_stripe_knows_is_found() {
     world.abandon_webhooks();
     call(&world, Provider::Stripe, &effect, stranger(Action::Transfer)).await;
     assert_eq!(found(&reconcile(&world, Provider::Stripe).await), [("missing_here", None)]);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_payment_that_only_stripe_knows_is_missing_here() {
+    let mut world = World::start().await;
+    world.strangers = 1;
+    let payment = Payment {
+        money: Money::parse_positive("7", "USD".parse().unwrap()).unwrap(),
+        customer: None,
+        payment_method: Some("pm_card_visa".to_owned()),
+        capture: Capture::Automatic,
+        description: None,
+    };
+    world.abandon_webhooks();
+    let effect = Effect { asked: Request::Payment(payment), on: None };
+    call(&world, Provider::Stripe, &effect, stranger(Action::Payment)).await;
+    let report = reconcile(&world, Provider::Stripe).await;
+    assert_eq!(found(&report), [("missing_here", None)]);
+    let found = &report["discrepancies"][0];
+    assert_eq!((&found["theirs"]["amount"], &found["ours"]), (&json!("7"), &json!(null)), "{report}");
+    world.finish().await;
+}
+
+/// It had settled, and its webhook is lost.
+#[tokio::test]
+async fn a_refund_that_came_back_unheard_is_returned_and_posted_back() {
+    let world = World::start().await;
+    let paid = ask(&world, "/v1/payments", "p", stripe::payment("20", "pm_card_refundFail")).await;
+    until(&world, paid, "settled").await;
+    world.run_until_idle().await;
+    world.providers.deliver_so(&world.providers.stripe, json!({ "hold": true })).await;
+    let id = ask(&world, "/v1/refunds", "r", stripe::refund(paid, "20")).await;
+    until(&world, id, "settled").await;
+    let comes_back = format!("{}/v1/refunds/{}", world.providers.stripe.url(), last(&world, "refund").await);
+    let http = reqwest::Client::builder().build().unwrap();
+    world
+        .until("Stripe has it back", async |_| {
+            let answer = http.get(&comes_back).bearer_auth("sandbox-api-key").send().await.unwrap();
+            answer.json::<serde_json::Value>().await.unwrap()["status"] == "failed"
+        })
+        .await;
+    world.assert_state(id, "settled").await;
+    assert_eq!(balance(&world, "provider:stripe:default").await, "0");
+    assert_eq!(found(&reconcile(&world, Provider::Stripe).await), [("status", Some("asked"))]);
+    until(&world, id, "returned").await;
+    assert_eq!(balance(&world, "provider:stripe:default").await, "20", "posted, and posted back");
+    // What comes late says nothing new.
+    world.providers.deliver_so(&world.providers.stripe, json!({ "hold": false })).await;
+    world.run_until_idle().await;
+    world.assert_state(id, "returned").await;
+    assert_eq!(world.store.open_discrepancies().await.unwrap(), 0);
     world.finish().await;
 }
 
