@@ -165,6 +165,42 @@ async fn an_outage_opens_the_breaker_one_probe_goes_out_and_the_backlog_keeps_to
     check(world, &accepted).await;
 }
 
+/// For a minute with `PAYFLEET_FULL=1` (`make test-full`), else until a few probes have failed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_workers_sit_out_an_outage_and_what_waited_keeps_to_the_limit() {
+    let is_full = std::env::var_os("PAYFLEET_FULL").is_some_and(|value| value == "1");
+    let mut world = World::with(setup(0)).await;
+    world.providers.plan(&world.providers.heleket, "/v1/*", u32::MAX, json!({"status": 503})).await;
+    let accepted = payouts(&world, 60).await;
+    for _ in 0..8 {
+        world.add_worker();
+    }
+    let begun = std::time::Instant::now();
+    let is_over = async |world: &World| match is_full {
+        true => begun.elapsed() >= Duration::from_mins(1),
+        false => world.providers.fired(&world.providers.heleket).await >= 8,
+    };
+    world.until("the outage has been long enough", is_over).await;
+    let refused = world.providers.fired(&world.providers.heleket).await;
+    // What has not gone out has spent nothing: neither an intent nor an attempt of its job.
+    let queue = JobKind::Payout.queue().unwrap();
+    let mut waiting = 0;
+    for (id, job) in &accepted {
+        let view = world.store.operation(*id).await.unwrap();
+        if view.is_some_and(|view| view.state.name() != "requested") {
+            continue;
+        }
+        let found = world.queue.find(&queue, *job).await.unwrap().expect("it waits");
+        assert_eq!(found.job.attempt, 1, "{found:?}");
+        waiting += 1;
+    }
+    // One goes out as a probe each time that the breaker lets one.
+    assert!(waiting > 0, "all have been sent into the outage");
+    assert!(refused < 200, "{refused} calls went into the outage");
+    world.providers.mend(&world.providers.heleket).await;
+    check(world, &accepted).await;
+}
+
 #[tokio::test]
 async fn jobs_that_wait_for_a_breaker_have_opened_no_intent_and_spent_no_attempt() {
     let world = World::with(setup(1)).await;

@@ -213,6 +213,12 @@ impl Providers {
         self.post(sandbox, "/_faults", plan).await;
     }
 
+    /// Ends every planned fault.
+    pub async fn mend(&self, sandbox: &Sandbox) {
+        let request = self.http.delete(format!("{}/_faults", sandbox.url()));
+        assert!(request.send().await.expect("the sandbox").status().is_success());
+    }
+
     /// How often the planned faults have fired, together.
     pub async fn fired(&self, sandbox: &Sandbox) -> u64 {
         let answer = self.get(sandbox, "/_faults").await;

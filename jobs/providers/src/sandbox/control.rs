@@ -3,7 +3,7 @@
 //! | path | what it does |
 //! |---|---|
 //! | `GET /_effects?at_least=N` | what really happened, once there are N: `{"effects":[{reference, kind, amount, asset, destination, at, id, status}]}` |
-//! | `POST /_faults`, `GET /_faults` | plans faults: `[{"path":"/v1/payout","times":1,"fault":"reset_before"}]`; the plans, each with how often it `fired` |
+//! | `POST /_faults`, `GET /_faults`, `DELETE /_faults` | plans faults: `[{"path":"/v1/payout","times":1,"fault":"reset_before"}]`; the plans, each with how often it `fired`; no more of them fires |
 //! | `GET /_held?at_least=N`, `POST /_release` | the paths of the calls that are held, once there are N; lets them go |
 //! | `GET /_calls`, `GET /_pace` | how often each path was called; the most calls in any one second: `{"most_in_a_second":{"all":9,"POST /v1/payout":4}}` |
 //! | `POST /_emit` | sends a webhook of this provider with the given payload, rightly signed |
@@ -41,7 +41,7 @@ pub(super) fn routes(
 ) -> Router {
     Router::new()
         .route("/_effects", get(effects))
-        .route("/_faults", get(planned).post(plan))
+        .route("/_faults", get(planned).post(plan).delete(mend))
         .route("/_held", get(held))
         .route("/_release", post(release))
         .route("/_calls", get(calls))
@@ -74,6 +74,11 @@ async fn effects(State(control): State<Control>, Query(AtLeast { at_least }): Qu
 
 async fn plan(State(control): State<Control>, Json(plans): Json<Vec<Plan>>) -> StatusCode {
     control.faults.plan(plans);
+    StatusCode::NO_CONTENT
+}
+
+async fn mend(State(control): State<Control>) -> StatusCode {
+    control.faults.mend();
     StatusCode::NO_CONTENT
 }
 

@@ -125,6 +125,13 @@ impl Faults {
         locked(&self.plans).extend(plans.into_iter().map(|plan| Plan { fired: 0, ..plan }));
     }
 
+    /// What has not fired yet does not fire any more.
+    pub(crate) fn mend(&self) {
+        for plan in locked(&self.plans).iter_mut() {
+            plan.times = plan.fired;
+        }
+    }
+
     pub(crate) fn plans(&self) -> Vec<Plan> {
         locked(&self.plans).clone()
     }
