@@ -24,9 +24,9 @@ test: install fmt-check sql-check lint deny ## Everything a change must pass.
 	cargo test --workspace
 	$(MAKE) --no-print-directory demo
 
-test-full: install ## The faults and the model of the queue, a rebuild, an outage and long reconciliations, at full length: about half an hour, beside make test.
+test-full: install ## The faults and the model of the queue, a rebuild, an outage, a redrive and long reconciliations, at full length: about half an hour, beside make test.
 	PAYFLEET_FULL=1 PAYFLEET_CASES=10000 cargo test -p payfleet-tests --test queue -- faults:: model::
-	PAYFLEET_FULL=1 cargo test -p payfleet-tests --test scenarios -- rebuild:: little_memory an_outage
+	PAYFLEET_FULL=1 cargo test -p payfleet-tests --test scenarios -- rebuild:: little_memory an_outage redrive::a_plan_of_many
 
 demo: ## A finite demo: pays, mints, reconciles, and fails unless everything settled and balances.
 	cargo build -p payfleet -p payfleet-producer -p payfleet-worker

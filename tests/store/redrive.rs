@@ -179,7 +179,10 @@ async fn a_step_is_one_worker_s_and_whoever_took_it_before_writes_nothing() {
 
     let next = Redrive { step: step.step + 1, ..step };
     assert!(store.halt_redrive(id, &["releasing".to_owned()], "paused", &BEN).await.unwrap());
-    assert!(matches!(store.claim_redrive(next).await.unwrap(), StepClaim::Passed), "it is paused");
+    let StepClaim::Claimed(paused) = store.claim_redrive(next).await.unwrap() else { panic!("not claimed") };
+    assert!(!paused.releases, "what was released is looked after, and no more");
+    assert!(store.end_step(&paused, "a", &[], (0, 0), &StepEnd::Rest).await.unwrap());
+    assert_eq!(store.redrive_plan(id).await.unwrap().unwrap().state, "paused");
     assert!(store.redrive_steps(None).await.unwrap().is_empty());
 }
 

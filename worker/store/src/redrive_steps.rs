@@ -38,7 +38,7 @@ pub enum StepClaim {
         /// In milliseconds.
         ms: u64,
     },
-    /// The plan is at another step, or releases nothing now.
+    /// The plan is at another step, or nothing of it is left to look at.
     Passed,
 }
 
@@ -49,6 +49,8 @@ pub struct ClaimedPlan {
     pub step: Redrive,
     /// The version every write must name.
     pub version: i64,
+    /// Whether it may release more; else it is only looked at.
+    pub releases: bool,
     /// How many are released a minute.
     pub per_minute: i32,
     /// It stops when more than so many percent of what is known have failed.
@@ -162,11 +164,15 @@ pub enum StepEnd {
         /// How many.
         after_ms: u64,
     },
-    /// Too much has failed.
+    /// Too much has failed; what is out is looked at in so many milliseconds.
     Stopped {
         /// In words.
         why: String,
+        /// How many.
+        after_ms: u64,
     },
+    /// It releases nothing more, and nothing is out.
+    Rest,
     /// Nothing is left.
     Finished,
 }
@@ -190,7 +196,7 @@ impl Store {
             "/* redrive_claim */ UPDATE redrive_plans
              SET version = version + 1, next_step_at = now() + make_interval(secs => $3::float8 / 1000)
              WHERE id = $1 AND step = $2 AND next_step_at <= now()
-             RETURNING version, per_minute, stop_percent, good, bad",
+             RETURNING version, state = 'releasing' AS \"releases!\", per_minute, stop_percent, good, bad",
             step.plan,
             step.step,
             millis(STEP_PATIENCE_MS),
@@ -201,6 +207,7 @@ impl Store {
             return Ok(StepClaim::Claimed(ClaimedPlan {
                 step,
                 version: row.version,
+                releases: row.releases,
                 per_minute: row.per_minute,
                 stop_percent: row.stop_percent,
                 good: row.good,
@@ -337,7 +344,7 @@ impl Store {
             .await
     }
 
-    /// The steps of all plans that release: those that were due more than `grace_ms` ago, or all of them.
+    /// The steps of all plans that are under way: those that were due more than `grace_ms` ago, or all of them.
     ///
     /// # Errors
     /// [`StoreError`], where Postgres is away or refuses.
@@ -393,13 +400,14 @@ async fn keep_released(
 async fn end_step(connection: &mut PgConnection, ending: &Ending<'_>) -> Result<bool, StoreError> {
     let Ending { plan, worker, kept, good, bad, end } = ending;
     let (state, why, after_ms) = match end {
-        StepEnd::GoOn { after_ms } => ("releasing", None, Some(millis(*after_ms))),
-        StepEnd::Stopped { why } => ("stopped", Some(clean(why)), None),
-        StepEnd::Finished => ("finished", None, None),
+        StepEnd::GoOn { after_ms } => (None, None, Some(millis(*after_ms))),
+        StepEnd::Stopped { why, after_ms } => (Some("stopped"), Some(clean(why)), Some(millis(*after_ms))),
+        StepEnd::Rest => (None, None, None),
+        StepEnd::Finished => (Some("finished"), None, None),
     };
     let ended = sqlx::query!(
         "/* redrive_end */ UPDATE redrive_plans
-         SET state = $3, why = $4, good = good + $5, bad = bad + $6, step = step + 1, version = version + 1,
+         SET state = COALESCE($3, state), why = COALESCE($4, why), good = good + $5, bad = bad + $6, step = step + 1, version = version + 1,
              next_step_at = now() + make_interval(secs => $7::float8 / 1000)
          WHERE id = $1 AND version = $2",
         plan.step.plan,
@@ -430,7 +438,7 @@ async fn end_step(connection: &mut PgConnection, ending: &Ending<'_>) -> Result<
     .execute(&mut *connection)
     .await?;
     let reason = why.as_deref().unwrap_or("nothing is left to release");
-    if !matches!(end, StepEnd::GoOn { .. }) {
+    if let Some(state) = state {
         note(connection, plan.step.plan, state, &Said { author: worker, reason }).await?;
     }
     Ok(true)

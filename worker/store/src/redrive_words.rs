@@ -113,7 +113,7 @@ impl Store {
     }
 
     /// Has a plan release nothing more, if it is in one of the states `from`: `to` is `paused` or
-    /// `abandoned`. What was released stays with the workers. Answers whether it was.
+    /// `abandoned`. What was released stays with the workers, and is looked after. Answers whether it was.
     ///
     /// # Errors
     /// [`StoreError`], where Postgres is away or refuses.
@@ -128,7 +128,7 @@ impl Store {
             Box::pin(async move {
                 let halted = sqlx::query!(
                     "/* redrive_halt */ UPDATE redrive_plans
-                     SET state = $3, next_step_at = NULL, version = version + 1
+                     SET state = $3, next_step_at = CASE WHEN state <> 'planned' THEN now() END, version = version + 1
                      WHERE id = $1 AND state = ANY($2)",
                     plan,
                     *from,

@@ -18,6 +18,8 @@ use crate::redrive::{ReleaseError, release, revived};
 
 /// How many letters are looked at for the next release: most of the time all of them are released.
 const CANDIDATES: usize = 200;
+/// Between two looks at what a plan has released that releases nothing more, in milliseconds.
+const IDLE_LOOK_MS: u64 = 5_000;
 
 /// What a step has learned and done so far.
 #[derive(Default)]
@@ -55,7 +57,9 @@ impl Handlers {
         let mut progress = self.look(&plan).await?;
         let (good, bad) = (plan.good.saturating_add(progress.good), plan.bad.saturating_add(progress.bad));
         let end = match stops(good, bad, plan.stop_percent) {
-            Some(why) => StepEnd::Stopped { why },
+            _ if !plan.releases && progress.out > 0 => StepEnd::GoOn { after_ms: IDLE_LOOK_MS },
+            _ if !plan.releases => StepEnd::Rest,
+            Some(why) => StepEnd::Stopped { why, after_ms: LOOK_MS },
             None => self.release_next(&plan, good, &mut progress).await?,
         };
         let counts = (progress.good, progress.bad);
@@ -65,21 +69,20 @@ impl Handlers {
             tracing::info!(redrive.plan = step.plan, "The plan has been moved by somebody else meanwhile.");
             return Ok(done());
         }
-        match end {
-            StepEnd::GoOn { after_ms } => {
-                let next = Redrive { step: step.step.saturating_add(1), ..step };
-                let after = Duration::from_millis(after_ms);
-                Ok(Outcome::Done { then: vec![jobs::redrive(&next, after, Origin::FollowUp)?] })
-            }
-            StepEnd::Stopped { why } => {
+        let after_ms = match end {
+            StepEnd::GoOn { after_ms } => after_ms,
+            StepEnd::Stopped { why, after_ms } => {
                 tracing::error!(redrive.plan = step.plan, "The plan has stopped by itself: {why}");
-                Ok(done())
+                after_ms
             }
-            StepEnd::Finished => {
-                tracing::info!(redrive.plan = step.plan, "The plan is finished.");
-                Ok(done())
+            StepEnd::Finished | StepEnd::Rest => {
+                tracing::info!(redrive.plan = step.plan, "Nothing of the plan is left to do.");
+                return Ok(done());
             }
-        }
+        };
+        let next = Redrive { step: step.step.saturating_add(1), ..step };
+        let after = Duration::from_millis(after_ms);
+        Ok(Outcome::Done { then: vec![jobs::redrive(&next, after, Origin::FollowUp)?] })
     }
 
     /// What became of what was released.
