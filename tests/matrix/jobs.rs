@@ -99,9 +99,9 @@ impl Death {
             (
                 Job::LookAtAChain,
                 &[
+                    ("before_it_counts", Step::Before("deposit_count")),
                     ("before_the_inbox", Step::Before("inbox_insert")),
                     ("in_the_inbox", Step::Committed("inbox_insert")),
-                    ("before_its_mark", Step::Before("deposit_mark")),
                 ],
             ),
         ];
