@@ -28,8 +28,7 @@ What is selected now is the plan: what dies later is in no plan of before. At le
 selections is needed, or --all; several of them all hold.
 
 A plan of more letters than --approve-above, or of more of one asset than --approve-above-amount, is
-released only after another person than its author has approved it. Names are not checked yet: they are
-what is kept, not what is proven.
+released only after another person than its author has approved it. Names are kept, and not proven yet.
 
 Examples:
   payfleet redrive plan --provider heleket --code unauthorized --author ann --reason 'key is mended'
