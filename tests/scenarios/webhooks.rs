@@ -1,15 +1,15 @@
 //! Webhooks: stored once, hints only, matched early or late.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use payfleet_core::Timestamp;
 use payfleet_core::job::NewJob;
+use payfleet_core::kinds::{JobKind, OperationKind};
 use payfleet_core::provider::Provider;
+use payfleet_core::{TenantId, Timestamp};
 use payfleet_store::UnhandledWebhook;
 use payfleet_tests::stripe::until;
 use payfleet_tests::world::{Setup, World};
-use payfleet_worker::jobs;
+use payfleet_worker::jobs::{self, Subject};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -183,15 +183,13 @@ async fn ends_after_a_variant(changed: &Value, shown: Option<&Value>) -> (String
     // The same again is neither a variant nor news.
     world.providers.emit(heleket, first).await;
     world.providers.stripe_clock.pass(HOUR);
-    // A look may come before Heleket has paid, and nobody polls: so it is told until it has been seen.
-    let hints = AtomicU32::new(0);
     let ends = async |world: &World| {
-        let hint = format!("hint-{}", hints.fetch_add(1, Ordering::Relaxed));
-        let told = json!({"status": "paid", "is_final": true, "txid": hint});
-        world.providers.emit(&world.providers.heleket, under_way(&effect, &told)).await;
         let view = world.store.operation(id).await.unwrap().unwrap();
         view.state.is_final() || view.state.name() == "quarantined"
     };
+    // It is paid by now, and nothing tells of it but this.
+    let told = json!({"status": "paid", "is_final": true});
+    world.providers.emit(heleket, under_way(&effect, &told)).await;
     world.until("it ends", ends).await;
     assert_eq!(logged(&world).await.len(), 2, "{changed}");
     let state = world.store.operation(id).await.unwrap().unwrap().state.name().to_owned();
@@ -202,6 +200,34 @@ async fn ends_after_a_variant(changed: &Value, shown: Option<&Value>) -> (String
     world.forget_redis().await;
     world.finish().await;
     (state, open)
+}
+
+/// One job applies the events of two; the other comes with nothing to apply, before the look was made.
+#[tokio::test]
+async fn a_job_whose_event_was_applied_already_does_not_put_the_look_off() {
+    let setup = Setup { heleket_settles_after: HOUR, confirm_interval: YEAR, ..Setup::default() };
+    let world = World::with(setup).await;
+    let id = world.api.payout("order-1", "15.5").await.accepted();
+    until(&world, id, "accepted").await;
+    let looks = JobKind::Confirm.queue().unwrap();
+    world.queue.pause(&looks).await.unwrap();
+    world.providers.stripe_clock.pass(HOUR);
+    let told = "SELECT count(*) FROM webhook_events WHERE event_type = $1 AND status = 'processed'
+                AND NOT EXISTS (SELECT 1 FROM inbox WHERE applied_at IS NULL)";
+    world.until("Heleket has told", async |world| world.count(told, "payout.paid").await == 1).await;
+    let asked =
+        async |world: &World| world.queue.stats(std::slice::from_ref(&looks)).await.unwrap()[0].ready > 0;
+    world.until("a look is asked for", asked).await;
+    let subject = Subject { id, kind: OperationKind::Payout, tenant: TenantId::default() };
+    let late = jobs::inbox(&subject, "applied").unwrap();
+    let (queue, job) = (late.queue.clone(), late.id);
+    world.queue.enqueue(&[late]).await.unwrap();
+    world.until("it is over", async |world| world.queue.find(&queue, job).await.unwrap().is_none()).await;
+    world.queue.resume(&looks).await.unwrap();
+    until(&world, id, "settled").await;
+    // The polls of a year from now.
+    world.forget_redis().await;
+    world.finish().await;
 }
 
 #[tokio::test]

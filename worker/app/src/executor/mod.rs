@@ -317,8 +317,8 @@ impl Executor {
         }
         let pause = self.schedule.between_polls(request.network(), *accepted_ms);
         let next = self.schedule.while_confirming(pause);
-        // A claim that came too early has taken the place of the look that was asked for.
-        running.claimed.look_now |= is_over;
+        // A claim that came too early may have taken the place of a look that was asked for and not made.
+        running.claimed.look_now |= !was_due;
         self.store.set_next(&mut running.claimed, &running.job, &next).await?;
         Ok(Step::Settle(ask_later(running, pause)))
     }
