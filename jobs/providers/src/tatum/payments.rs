@@ -69,9 +69,10 @@ pub enum Shown {
 impl Payments {
     pub(super) fn read(chain: Chain, object: &Object<'_>) -> Option<Self> {
         let coins = match chain {
+            Chain::Tron => tron(object),
+            _ if !says_what_it_pays(chain, object) => None,
             Chain::Bitcoin => Some(bitcoin(object)?),
             Chain::Ethereum | Chain::Polygon => Some(evm(chain, object)?),
-            Chain::Tron => tron(object),
         };
         let tokens = if chain == Chain::Bitcoin { Some(Vec::new()) } else { tokens(chain, object) };
         let (shows_coins, shows_tokens) = (coins.is_some(), tokens.is_some());
@@ -96,7 +97,8 @@ impl Payments {
         let left = whole.saturating_sub(sum(beside.iter().copied().filter(|one| one.asset() == asset)));
         let there = outputs.iter().find(is_at_its_place).map(|output| output.money.amount());
         let as_told = outputs.iter().any(|output| output.money == told.money).then(|| told.money.amount());
-        let amount = there.or(as_told).unwrap_or(whole).min(left);
+        // Told without its place, it is all that the transaction pays there, however many transfers that are.
+        let amount = if told.place.is_empty() { whole } else { there.or(as_told).unwrap_or(whole) }.min(left);
         let money = Money::new(amount, asset).ok().filter(|money| money.amount() > Decimal::ZERO);
         money.map_or(Shown::Nothing, Shown::Paid)
     }
@@ -118,12 +120,20 @@ fn coin(chain: Chain, address: String, units: &str) -> Option<Output> {
     Some(Output { address, money, place: None })
 }
 
-/// Nobody is paid where a contract is made.
-fn evm(chain: Chain, object: &Object<'_>) -> Option<Vec<Output>> {
-    match (object.filled("to"), object.text("value")) {
-        (Some(address), Some(value)) => Some(vec![coin(chain, address, &value)?]),
-        _ => Some(Vec::new()),
+/// Whether the fields are there that say it. Where a contract is made, which pays nobody, `to` is there and
+/// empty.
+fn says_what_it_pays(chain: Chain, object: &Object<'_>) -> bool {
+    match chain {
+        Chain::Ethereum | Chain::Polygon => ["to", "value"].iter().all(|name| object.raw(name).is_some()),
+        Chain::Bitcoin => object
+            .objects("outputs")
+            .is_none_or(|outputs| outputs.iter().any(|one| one.filled("address").is_some())),
+        Chain::Tron => true,
     }
+}
+
+fn evm(chain: Chain, object: &Object<'_>) -> Option<Vec<Output>> {
+    object.filled("to").map(|address| coin(chain, address, &object.text("value")?)).into_iter().collect()
 }
 
 fn bitcoin(object: &Object<'_>) -> Option<Vec<Output>> {
@@ -144,11 +154,12 @@ fn bitcoin(object: &Object<'_>) -> Option<Vec<Output>> {
     outputs.collect()
 }
 
-/// Not shown where a transfer has none of the fields that say what it pays.
+/// Not shown where a contract does not say of which type it is, or a transfer has none of the fields that say what it pays.
 fn tron(object: &Object<'_>) -> Option<Vec<Output>> {
     let contracts = object.object("rawData")?.objects("contract")?;
-    let transfers = contracts.iter().filter(|one| one.text("type").as_deref() == Some("TransferContract"));
-    let outputs = transfers.map(|transfer| {
+    let typed: Vec<_> = contracts.iter().map(|one| Some((one.text("type")?, one))).collect::<Option<_>>()?;
+    let transfers = typed.into_iter().filter(|(of_type, _)| of_type == "TransferContract");
+    let outputs = transfers.map(|(_, transfer)| {
         let value = transfer.object("parameter")?.object("value")?;
         coin(Chain::Tron, value.filled("toAddressBase58")?, &value.text("amount")?)
     });
@@ -225,6 +236,53 @@ mod tests {
         assert_eq!(shown(&tron), [("T1".to_owned(), "15.5 TRX".to_owned(), None)]);
         assert!(tron.shows_coins && tron.shows_tokens);
         assert_eq!(of(Chain::Ethereum, r#"{"to":"0x1","value":"1e18"}"#), None);
+    }
+
+    #[test]
+    fn what_is_not_said_is_not_nothing() {
+        let shows_coins = |chain, body| of(chain, body).unwrap().shows_coins;
+        assert!(!shows_coins(Chain::Ethereum, r#"{"to":"0x1"}"#));
+        assert!(!shows_coins(Chain::Polygon, r#"{"value":"1"}"#));
+        assert!(shows_coins(Chain::Ethereum, r#"{"to":null,"value":"0"}"#), "a contract is made");
+        assert!(!shows_coins(Chain::Bitcoin, r#"{"outputs":[{"value":1}]}"#));
+        assert_eq!(of(Chain::Bitcoin, "{}"), None);
+        assert!(!shows_coins(Chain::Tron, r#"{"rawData":{"contract":[{}]}}"#));
+        let call = r#"{"rawData":{"contract":[{"type":"TriggerSmartContract"}]}}"#;
+        assert!(shows_coins(Chain::Tron, call), "a call, which pays by no transfer");
+    }
+
+    #[test]
+    fn of_several_transfers_each_counts_at_its_place_or_all_without_places() {
+        let usdt = |amount: &str| Money::parse_positive(amount, "USDT".parse().unwrap()).unwrap();
+        let output = |amount: &str, place: Option<&str>| Output {
+            address: "0xA1".to_owned(),
+            money: usdt(amount),
+            place: place.map(str::to_owned),
+        };
+        let paid = |places: [Option<&str>; 2]| Payments {
+            outputs: vec![output("10", places[0]), output("5", places[1])],
+            shows_coins: true,
+            shows_tokens: true,
+        };
+        let key = Network::Eth.key_of("0xA1");
+        let told = |place| Told {
+            network: Network::Eth,
+            address_key: &key,
+            place,
+            money: usdt("10"),
+            is_coin: false,
+        };
+        let placed = paid([Some("3"), Some("4")]);
+        assert_eq!(placed.shown(&told("3"), &[]), Shown::Paid(usdt("10")));
+        assert_eq!(placed.shown(&told("4"), &[usdt("10")]), Shown::Paid(usdt("5")), "whatever was told");
+        assert_eq!(placed.shown(&told(""), &[]), Shown::Paid(usdt("15")));
+        assert_eq!(placed.shown(&told(""), &[usdt("10")]), Shown::Paid(usdt("5")), "what counts already");
+        assert_eq!(placed.shown(&told("9"), &[usdt("10"), usdt("5")]), Shown::Nothing);
+        assert_eq!(paid([None, None]).shown(&told("9"), &[]), Shown::Paid(usdt("10")), "as it was told");
+        let nobody = Told { address_key: "0xb2", ..told("3") };
+        assert_eq!(placed.shown(&nobody, &[]), Shown::Nothing);
+        let hidden = Payments { shows_tokens: false, ..Payments::default() };
+        assert_eq!(hidden.shown(&told("3"), &[]), Shown::Unknown);
     }
 
     #[test]

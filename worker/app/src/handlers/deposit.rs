@@ -47,10 +47,7 @@ impl Handlers {
         let (name, seen) = match self.read_deposit(body) {
             Ok(Told::Transfer { name, seen }) => (name, seen),
             Ok(Told::Nothing { detail }) => return self.ignore(received, detail).await,
-            Err(error) => {
-                let (key, detail) = (event.event_key.as_str(), error.to_string());
-                return self.refuse(event, received, Some(key), "unreadable", &detail).await;
-            }
+            Err(error) => return self.refuse(event, received, None, "unreadable", &error.to_string()).await,
         };
         let Some(order) = self.store.order_at(name.network, &name.address_key).await? else {
             return self.ignore(received, "its address is no order's".to_owned()).await;

@@ -41,10 +41,7 @@ impl Handlers {
         }
         let parsed = match parsed {
             Ok(parsed) => parsed,
-            Err(error) => {
-                let (key, detail) = (event.event_key.as_str(), error.to_string());
-                return self.refuse(&event, received, Some(key), "unreadable", &detail).await;
-            }
+            Err(error) => return self.refuse(&event, received, None, "unreadable", &error.to_string()).await,
         };
         if event.provider == Provider::Tatum {
             return self.deposit(&event, received, &body).await;
@@ -263,7 +260,9 @@ impl Handlers {
         detail: &str,
     ) -> Result<Outcome, HandlerError> {
         tracing::warn!(provider.name = %event.provider, "The event needs a person: {detail}");
-        self.store.note_webhook(event.provider, kind, provider_ref, detail).await?;
+        // Two events that name nothing are two all the same.
+        let subject = provider_ref.unwrap_or(&event.event_key);
+        self.store.note_webhook(event.provider, kind, Some(subject), detail).await?;
         let status = WebhookStatus::Failed { detail: detail.to_owned() };
         self.store.mark_webhook(received.id, &status).await?;
         Ok(done())
