@@ -21,7 +21,7 @@ CREATE TABLE redrive_plans (
     bad            bigint NOT NULL DEFAULT 0,
     CONSTRAINT redrive_plans_state
         CHECK (state IN ('planned', 'releasing', 'paused', 'stopped', 'abandoned', 'finished')),
-    CONSTRAINT redrive_plans_go_on CHECK ((state = 'releasing') = (next_step_at IS NOT NULL)),
+    CONSTRAINT redrive_plans_go_on CHECK (state <> 'releasing' OR next_step_at IS NOT NULL),
     CONSTRAINT redrive_plans_two_people CHECK (lower(approved_by) <> lower(author)),
     CONSTRAINT redrive_plans_are_approved
         CHECK (state IN ('planned', 'abandoned') OR NOT wants_approval OR approved_by IS NOT NULL)
@@ -31,8 +31,8 @@ COMMENT ON COLUMN redrive_plans.wants_approval IS 'a second person must agree be
 COMMENT ON COLUMN redrive_plans.stop_percent IS 'stops by itself when more of what is known has failed';
 COMMENT ON COLUMN redrive_plans.why IS 'why it has stopped by itself';
 COMMENT ON COLUMN redrive_plans.step IS 'which step comes next: a job of another step does nothing';
-COMMENT ON COLUMN redrive_plans.version IS 'raised by every claim and every write; a write under an older version is refused';
-COMMENT ON COLUMN redrive_plans.next_step_at IS 'when the next step is due; while a worker takes it, when it is given up';
+COMMENT ON COLUMN redrive_plans.version IS 'raised by every claim, every end of a step, every word, and a release after one; a step that is taken under an older one releases and ends nothing';
+COMMENT ON COLUMN redrive_plans.next_step_at IS 'when the next step is due; while a worker takes it, when it is given up; NULL: nothing is left to look at';
 COMMENT ON COLUMN redrive_plans.counted_from IS 'outcomes of what was released since then are counted in good and bad; the first good one is the canary';
 
 CREATE INDEX redrive_plans_due ON redrive_plans (next_step_at) WHERE next_step_at IS NOT NULL;

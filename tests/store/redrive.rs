@@ -9,8 +9,8 @@ use payfleet_core::provider::Provider;
 use payfleet_core::{Clock, JobId, TenantId, Timestamp};
 use payfleet_process::SystemClock;
 use payfleet_store::{
-    ApproveAbove, ItemOutcome, Kept, NewPlan, RedriveProgress, Released, Said, Selection, StepClaim, StepEnd,
-    Store,
+    ApproveAbove, ClaimedPlan, ItemOutcome, Kept, NewPlan, RedriveProgress, Released, Said, Selection,
+    StepClaim, StepEnd, Store,
 };
 use payfleet_tests::servers;
 use payfleet_tests::store::{claim, open, payout, payout_of, store};
@@ -62,6 +62,15 @@ fn new_plan(selection: &Selection) -> NewPlan<'_> {
 
 async fn plan(store: &Store, selection: &Selection) -> Option<i64> {
     store.plan_redrive(&new_plan(selection)).await.unwrap()
+}
+
+/// A plan of every letter that a worker has begun.
+async fn begun(store: &Store) -> ClaimedPlan {
+    let id = plan(store, &Selection::default()).await.unwrap();
+    let step = store.start_redrive(id, "planned", &ANN).await.unwrap().unwrap();
+    let step = Redrive { plan: id, step };
+    let StepClaim::Claimed(begun) = store.claim_redrive(step).await.unwrap() else { panic!("not claimed") };
+    begun
 }
 
 #[tokio::test]
@@ -190,12 +199,55 @@ async fn a_step_is_one_worker_s_and_whoever_took_it_before_writes_nothing() {
 async fn two_plans_of_the_same_letters_release_each_once() {
     let store = store().await;
     dies(&store, asks(&payout("a")), "x", SystemClock.now()).await;
-    let first = plan(&store, &Selection::default()).await.unwrap();
-    let second = plan(&store, &Selection::default()).await.unwrap();
-    let letter = store.redrive_candidates(first, 1).await.unwrap().remove(0);
-    assert_eq!(store.keep_released(first, &letter).await.unwrap(), Released::Ours);
-    assert_eq!(store.keep_released(second, &letter).await.unwrap(), Released::Elsewhere);
-    assert!(store.redrive_candidates(second, 1).await.unwrap().remove(0).is_released);
+    let first = begun(&store).await;
+    let second = begun(&store).await;
+    let letter = store.redrive_candidates(first.step.plan, 1).await.unwrap().remove(0);
+    assert_eq!(store.keep_released(&first, &letter).await.unwrap(), Released::Ours);
+    assert_eq!(store.keep_released(&second, &letter).await.unwrap(), Released::Elsewhere);
+    assert!(store.redrive_candidates(second.step.plan, 1).await.unwrap().remove(0).is_released);
+}
+
+#[tokio::test]
+async fn a_step_that_another_has_taken_releases_nothing_and_of_a_halted_plan_no_more_than_it_had_begun() {
+    let url = servers::database().await;
+    let store = Store::connect_lazy(&url, 2).unwrap();
+    let now = SystemClock.now();
+    for (n, key) in ["a", "b", "c"].into_iter().enumerate() {
+        dies(&store, asks(&payout(key)), "x", now.plus_ms(i64::try_from(n).unwrap())).await;
+    }
+    let slow = begun(&store).await;
+    let id = slow.step.plan;
+    let letters = store.redrive_candidates(id, 3).await.unwrap();
+    let [a, b, c] = letters.as_slice() else { panic!("{letters:?}") };
+    assert!(store.may_release(&slow).await.unwrap());
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    sqlx::query("UPDATE redrive_plans SET next_step_at = now()").execute(&mut connection).await.unwrap();
+    let StepClaim::Claimed(quick) = store.claim_redrive(slow.step).await.unwrap() else {
+        panic!("not claimed")
+    };
+    assert!(!store.may_release(&slow).await.unwrap());
+    assert_eq!(store.keep_released(&slow, a).await.unwrap(), Released::Passed);
+    assert_eq!(store.redrive_candidates(id, 1).await.unwrap().remove(0).job, a.job, "it comes next");
+    assert_eq!(store.keep_released(&quick, a).await.unwrap(), Released::Ours);
+    assert_eq!(store.keep_released(&quick, a).await.unwrap(), Released::Ours, "its own is not another's");
+    let skipped = [Kept { job: a.job, outcome: ItemOutcome::Skipped, detail: "another's".to_owned() }];
+    assert!(store.end_step(&quick, "b", &skipped, (0, 0), &StepEnd::GoOn { after_ms: 0 }).await.unwrap());
+    let progress = store.redrive_progress(id).await.unwrap();
+    assert_eq!((progress.out, progress.skipped), (1, 0), "what was released is not skipped");
+
+    let next = Redrive { step: slow.step.step + 1, ..slow.step };
+    let StepClaim::Claimed(third) = store.claim_redrive(next).await.unwrap() else { panic!("not claimed") };
+    assert!(store.halt_redrive(id, &["releasing".to_owned()], "paused", &BEN).await.unwrap());
+    assert!(!store.may_release(&third).await.unwrap());
+    let StepClaim::Claimed(looks) = store.claim_redrive(next).await.unwrap() else { panic!("not claimed") };
+    assert_eq!(store.keep_released(&third, b).await.unwrap(), Released::Late);
+    assert!(!store.end_step(&looks, "b", &[], (0, 0), &StepEnd::Rest).await.unwrap(), "it has not seen b");
+    assert_eq!(store.redrive_steps(None).await.unwrap().len(), 1, "it is looked after");
+    assert_eq!(store.redrive_progress(id).await.unwrap().out, 2);
+    let StepClaim::Claimed(looks) = store.claim_redrive(next).await.unwrap() else { panic!("not claimed") };
+    assert!(store.end_step(&looks, "b", &[], (0, 0), &StepEnd::Rest).await.unwrap());
+    assert_eq!(store.keep_released(&third, c).await.unwrap(), Released::Late);
+    assert_eq!(store.redrive_steps(None).await.unwrap().len(), 1, "also where nothing was left to look at");
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ mod receivers;
 mod reconciliation;
 mod record;
 mod redrive_plans;
+mod redrive_releases;
 mod redrive_steps;
 mod redrive_words;
 mod rescue;
@@ -67,9 +68,8 @@ pub use reconciliation::{
 };
 pub use record::{Attempt, Next, Purpose};
 pub use redrive_plans::{ApproveAbove, NewPlan, RedriveGroup, RedrivePlan, RedriveProgress, Selection};
-pub use redrive_steps::{
-    Candidate, ClaimedPlan, DueStep, Fate, ItemOutcome, Kept, Out, Released, StepClaim, StepEnd,
-};
+pub use redrive_releases::{Candidate, Released};
+pub use redrive_steps::{ClaimedPlan, DueStep, Fate, ItemOutcome, Kept, Out, StepClaim, StepEnd};
 pub use redrive_words::{RedriveChange, Said};
 pub use rescue::{Overdue, OverduePlace};
 pub use transitions::FeedPage;

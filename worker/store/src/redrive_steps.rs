@@ -1,10 +1,8 @@
 //! Steps of a plan that releases dead letters. A worker takes a step by moving it into the future, where
-//! it is due again should the worker die; it ends it under the version it took. What was released is
-//! written letter by letter, right after it is in Redis.
+//! it is due again should the worker die; it releases and ends under the version it took.
 
 use payfleet_core::kinds::redrive::Redrive;
 use payfleet_core::{JobId, Timestamp};
-use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -91,25 +89,6 @@ pub struct Fate {
     pub other_died_of: Option<String>,
 }
 
-/// A letter that is to be released next.
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    /// The job.
-    pub job: JobId,
-    /// Which of its deaths.
-    pub died_at: Timestamp,
-    /// What it was to do.
-    pub kind: String,
-    /// The job, whole, as JSON.
-    pub record: Value,
-    /// Whether somebody has released it since the plan was made.
-    pub is_released: bool,
-    /// The state that its operation has come to its end in, by name, if it has.
-    pub over: Option<String>,
-    /// The version of its operation.
-    pub operation_version: Option<i64>,
-}
-
 /// How a letter of a plan ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ItemOutcome {
@@ -145,15 +124,6 @@ pub struct Kept {
     pub outcome: ItemOutcome,
     /// In words.
     pub detail: String,
-}
-
-/// What became of writing a release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Released {
-    /// It is this plan's.
-    Ours,
-    /// Somebody else has released the same letter.
-    Elsewhere,
 }
 
 /// How a step ends.
@@ -283,49 +253,6 @@ impl Store {
         Ok(fates.collect())
     }
 
-    /// The next `limit` letters to release, the first death first.
-    ///
-    /// # Errors
-    /// [`StoreError`], where Postgres is away or refuses.
-    pub async fn redrive_candidates(&self, plan: i64, limit: i64) -> Result<Vec<Candidate>, StoreError> {
-        let rows = sqlx::query!(
-            "/* redrive_candidates */ SELECT i.job_id, i.died_at, d.kind, d.job, d.redriven_at, f.version,
-                 f.state AS over_state, f.kind = ANY($3) AND f.state IN ('settled', 'returned', 'failed') AND NOT EXISTS (
-                     SELECT 1 FROM inbox WHERE operation_id = f.operation_id AND applied_at IS NULL
-                 ) AS is_over
-             FROM redrive_items i JOIN dead_letters d USING (job_id, died_at)
-             JOIN dead_letter_facts f USING (job_id, died_at)
-             WHERE i.plan_id = $1 AND i.released_at IS NULL AND i.outcome IS NULL
-             ORDER BY i.died_at, i.job_id LIMIT $2",
-            plan,
-            limit,
-            &advancing(),
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        let candidates = rows.into_iter().map(|row| Candidate {
-            job: JobId::from_uuid(row.job_id),
-            died_at: row.died_at.into(),
-            kind: row.kind,
-            record: row.job,
-            is_released: row.redriven_at.is_some(),
-            over: row.over_state.filter(|_| row.is_over == Some(true)),
-            operation_version: row.version,
-        });
-        Ok(candidates.collect())
-    }
-
-    /// Writes that a letter is with the workers again.
-    ///
-    /// # Errors
-    /// [`StoreError`]; releasing it again is always right.
-    pub async fn keep_released(&self, plan: i64, letter: &Candidate) -> Result<Released, StoreError> {
-        self.transaction("keep_released", &(plan, letter), |connection, (plan, letter)| {
-            Box::pin(keep_released(connection, *plan, letter))
-        })
-        .await
-    }
-
     /// Ends a step, for `worker`: writes the outcomes it has learned, of which `good` and `bad` count, and
     /// what comes next. Answers whether the step was still its own; else nothing is written.
     ///
@@ -368,35 +295,6 @@ impl Store {
     }
 }
 
-async fn keep_released(
-    connection: &mut PgConnection,
-    plan: i64,
-    letter: &Candidate,
-) -> Result<Released, StoreError> {
-    let marked = sqlx::query!(
-        "/* redrive_mark */ UPDATE dead_letters d SET redriven_at = now() FROM redrive_items i
-         WHERE i.plan_id = $1 AND i.job_id = $2 AND d.job_id = i.job_id AND d.died_at <= i.died_at
-             AND d.redriven_at IS NULL",
-        plan,
-        letter.job.as_uuid(),
-    )
-    .execute(&mut *connection)
-    .await?;
-    if marked.rows_affected() == 0 {
-        return Ok(Released::Elsewhere);
-    }
-    sqlx::query!(
-        "/* redrive_released */ UPDATE redrive_items SET released_at = now(), operation_version = $3
-         WHERE plan_id = $1 AND job_id = $2",
-        plan,
-        letter.job.as_uuid(),
-        letter.operation_version,
-    )
-    .execute(connection)
-    .await?;
-    Ok(Released::Ours)
-}
-
 async fn end_step(connection: &mut PgConnection, ending: &Ending<'_>) -> Result<bool, StoreError> {
     let Ending { plan, worker, kept, good, bad, end } = ending;
     let (state, why, after_ms) = match end {
@@ -429,7 +327,8 @@ async fn end_step(connection: &mut PgConnection, ending: &Ending<'_>) -> Result<
     sqlx::query!(
         "/* redrive_outcomes */ UPDATE redrive_items i SET outcome = known.outcome, detail = known.detail
          FROM UNNEST($2::uuid[], $3::text[], $4::text[]) AS known (job_id, outcome, detail)
-         WHERE i.plan_id = $1 AND i.job_id = known.job_id AND i.outcome IS NULL",
+         WHERE i.plan_id = $1 AND i.job_id = known.job_id AND i.outcome IS NULL
+             AND (known.outcome <> 'skipped' OR i.released_at IS NULL)",
         plan.step.plan,
         &ids,
         &outcomes,

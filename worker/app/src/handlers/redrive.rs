@@ -55,9 +55,13 @@ impl Handlers {
             }
         };
         let mut progress = self.look(&plan).await?;
+        self.release_lost(&plan, &mut progress).await?;
         let (good, bad) = (plan.good.saturating_add(progress.good), plan.bad.saturating_add(progress.bad));
         let end = match stops(good, bad, plan.stop_percent) {
-            _ if !plan.releases && progress.out > 0 => StepEnd::GoOn { after_ms: IDLE_LOOK_MS },
+            _ if !plan.releases && progress.out > 0 => {
+                let paced = pause_ms(plan.per_minute, progress.released);
+                StepEnd::GoOn { after_ms: if progress.released > 0 { paced } else { IDLE_LOOK_MS } }
+            }
             _ if !plan.releases => StepEnd::Rest,
             Some(why) => StepEnd::Stopped { why, after_ms: LOOK_MS },
             None => self.release_next(&plan, good, &mut progress).await?,
@@ -129,18 +133,24 @@ impl Handlers {
         Ok(self.queue.find(&queue, one.job).await?.is_some())
     }
 
-    /// Releases what may go now: first what Redis has lost, then the next letters.
+    /// Releases what Redis has lost, a second's worth: also where the plan releases nothing more, for
+    /// these were released already, and may be all that is left of a request.
+    async fn release_lost(&self, plan: &ClaimedPlan, progress: &mut Progress) -> Result<(), HandlerError> {
+        let a_second = batch(plan.per_minute, 1, 0, 0);
+        for job in std::mem::take(&mut progress.lost).into_iter().take(a_second) {
+            self.release_again(job).await?;
+            progress.released += 1;
+        }
+        Ok(())
+    }
+
+    /// Releases the next letters as far as they may go now.
     async fn release_next(
         &self,
         plan: &ClaimedPlan,
         good: i64,
         progress: &mut Progress,
     ) -> Result<StepEnd, HandlerError> {
-        let a_second = batch(plan.per_minute, 1, 0, 0);
-        for job in std::mem::take(&mut progress.lost).into_iter().take(a_second) {
-            self.release_again(job).await?;
-            progress.released += 1;
-        }
         let most = batch(plan.per_minute, good, progress.out, progress.out_that_count);
         let most = most.saturating_sub(progress.released);
         if most == 0 {
@@ -155,7 +165,10 @@ impl Handlers {
                 break;
             }
             left -= 1;
-            self.release_one(plan, letter, progress).await?;
+            if !self.release_one(plan, letter, progress).await? {
+                // Not written: the plan has been moved.
+                return Ok(StepEnd::GoOn { after_ms: LOOK_MS });
+            }
         }
         if progress.released > 0 {
             return Ok(StepEnd::GoOn { after_ms: pause_ms(plan.per_minute, progress.released) });
@@ -179,12 +192,17 @@ impl Handlers {
         }
     }
 
+    /// Answers whether the next one may follow: not where the plan was paused meanwhile, or where this
+    /// worker took so long that another has taken the step.
     async fn release_one(
         &self,
         plan: &ClaimedPlan,
         letter: &Candidate,
         progress: &mut Progress,
-    ) -> Result<(), HandlerError> {
+    ) -> Result<bool, HandlerError> {
+        if !self.store.may_release(plan).await? {
+            return Ok(false);
+        }
         let elsewhere = "somebody else has released it";
         let skip = match &letter.over {
             _ if letter.is_released => Some(elsewhere.to_owned()),
@@ -197,14 +215,15 @@ impl Handlers {
         };
         if let Some(why) = skip {
             progress.keep(letter.job, ItemOutcome::Skipped, why);
-            return Ok(());
+            return Ok(true);
         }
         // Only once it is in Redis: a crash in between releases it again, and releasing twice is once.
-        match self.store.keep_released(plan.step.plan, letter).await? {
+        match self.store.keep_released(plan, letter).await? {
             Released::Ours => progress.released += 1,
             Released::Elsewhere => progress.keep(letter.job, ItemOutcome::Skipped, elsewhere.to_owned()),
+            Released::Late | Released::Passed => return Ok(false),
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Puts a letter into its queue; the inner error says why that letter cannot be.

@@ -1,6 +1,8 @@
 //! Many dead letters released by a plan: looked at first, one before the others, paced, stopped by
 //! itself, and each with one effect at most, whoever dies.
 
+mod halted;
+
 use std::time::Duration;
 
 use payfleet_core::job::{DeadJob, Failure, Job, NewJob, Origin};
@@ -53,7 +55,11 @@ async fn redrive(world: &World, verb: &str, rest: &[&str], said: &[&str]) -> Val
 
 /// Makes a plan of all payouts at Heleket, and answers its number.
 async fn plan(world: &World, more: &[&str]) -> String {
-    let plan = redrive(world, "plan", &[&["--provider", "heleket"], more].concat(), &ANN).await;
+    plan_of(world, &[&["--provider", "heleket"], more].concat()).await
+}
+
+async fn plan_of(world: &World, which: &[&str]) -> String {
+    let plan = redrive(world, "plan", which, &ANN).await;
     assert_eq!(plan["state"], json!("planned"), "{plan}");
     plan["plan"].to_string()
 }
@@ -82,6 +88,16 @@ async fn until_nothing_is_out(world: &World, id: &str) {
     let known =
         async |world: &World| world.store.redrive_progress(id.parse().unwrap()).await.unwrap().out == 0;
     world.until("the end of what was released is known", known).await;
+}
+
+/// Nothing of the plan is left to look at.
+async fn rests(world: &World, id: &str) {
+    world.give_up_steps().await;
+    let rests = async |world: &World| {
+        let steps = world.store.redrive_steps(None).await.unwrap();
+        !steps.iter().any(|due| due.step.plan.to_string() == id)
+    };
+    world.until("the plan rests", rests).await;
 }
 
 async fn assert_all_settled_once(world: &World, ids: &[OperationId]) {
