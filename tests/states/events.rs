@@ -189,7 +189,6 @@ fn failed(what: &'static str, class: OutcomeClass, code: &str) -> (&'static str,
 fn findings(kind: OperationKind) -> Vec<(&'static str, Finding)> {
     let mut findings: Vec<(&'static str, Finding)> =
         reports(kind).into_iter().map(|(what, report)| (what, Finding::Found { report })).collect();
-    findings.push(("never happened", Finding::NeverHappened));
     let refused = |code: &str| Finding::Refused { code: code.to_owned(), message: "no".to_owned() };
     findings.push(("refused", refused("code")));
     findings.push(("refused for now", refused(BALANCE_INSUFFICIENT)));

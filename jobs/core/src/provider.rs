@@ -300,8 +300,6 @@ pub enum Finding {
         /// What the provider says of it.
         report: Report,
     },
-    /// The provider documents that it did not happen and never will under this key.
-    NeverHappened,
     /// The key's own answer is a documented refusal: it did not happen.
     Refused {
         /// The refusal's short machine-readable code.

@@ -187,20 +187,17 @@ const fn slow_down(class: OutcomeClass) -> Option<u64> {
 fn evidence(finding: &Finding) -> CallOutcome {
     match finding {
         Finding::Found { report } => CallOutcome::Accepted { report: report.clone() },
-        Finding::NeverHappened | Finding::Refused { .. } | Finding::StillUnknown { .. } => {
-            CallOutcome::Failed {
-                class: OutcomeClass::Ambiguous,
-                code: "probe".to_owned(),
-                message: "a probe found nothing that decides".to_owned(),
-            }
-        }
+        Finding::Refused { .. } | Finding::StillUnknown { .. } => CallOutcome::Failed {
+            class: OutcomeClass::Ambiguous,
+            code: "probe".to_owned(),
+            message: "a probe found nothing that decides".to_owned(),
+        },
     }
 }
 
 fn attempt_of(intent: i32, probed: &Probed, took: Duration) -> Attempt {
     let (class, code, message) = match &probed.finding {
         Finding::Found { report } => ("found", report.raw_status.clone(), String::new()),
-        Finding::NeverHappened => ("never_happened", String::new(), String::new()),
         Finding::Refused { code, message } => ("refused", code.clone(), message.clone()),
         Finding::StillUnknown { reason } if probed.slow_down_ms.is_some() => {
             ("rate_limited", probed.code.clone(), reason.clone())

@@ -184,7 +184,6 @@ impl Operation {
         match event {
             Event::Probed { intent, finding } if *intent == open => Ok(match finding {
                 Finding::Found { report } => self.taken(report),
-                Finding::NeverHappened => State::Retrying { intent: open }.into(),
                 Finding::Refused { code, message } => self.refused(open, code, message),
                 Finding::StillUnknown { .. } => self.unchanged(),
             }),

@@ -146,10 +146,7 @@ impl Event {
             Self::HoldersAdded { holders, .. } => holders.clear(),
             Self::Called { outcome: CallOutcome::Failed { .. }, .. }
             | Self::Evidence { outcome: CallOutcome::Failed { .. }, .. }
-            | Self::Probed {
-                finding: Finding::NeverHappened | Finding::Refused { .. } | Finding::StillUnknown { .. },
-                ..
-            }
+            | Self::Probed { finding: Finding::Refused { .. } | Finding::StillUnknown { .. }, .. }
             | Self::IntentOpened { .. }
             | Self::Refused { .. }
             | Self::LeftOpen { .. }

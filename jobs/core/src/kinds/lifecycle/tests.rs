@@ -85,7 +85,6 @@ fn events() -> Vec<Event> {
         Event::IntentOpened { intent: 1 },
         Event::Refused { reason: "rule".to_owned() },
         Event::LeftOpen { intent: 1 },
-        Event::Probed { intent: 1, finding: Finding::NeverHappened },
         Event::Probed { intent: 1, finding: Finding::StillUnknown { reason: "timeout".to_owned() } },
     ];
     for outcome in outcomes() {
