@@ -7,6 +7,7 @@ CREATE TABLE redrive_plans (
     selection      jsonb NOT NULL,
     author         text NOT NULL,
     reason         text NOT NULL,
+    approve_above  jsonb NOT NULL,
     wants_approval boolean NOT NULL DEFAULT false,
     approved_by    text,
     per_minute     integer NOT NULL CHECK (per_minute > 0),
@@ -27,6 +28,7 @@ CREATE TABLE redrive_plans (
         CHECK (state IN ('planned', 'abandoned') OR NOT wants_approval OR approved_by IS NOT NULL)
 );
 
+COMMENT ON COLUMN redrive_plans.approve_above IS 'the thresholds that were set when it was made: letters, and amounts by asset';
 COMMENT ON COLUMN redrive_plans.wants_approval IS 'a second person must agree before anything is released';
 COMMENT ON COLUMN redrive_plans.stop_percent IS 'stops by itself when more of what is known has failed';
 COMMENT ON COLUMN redrive_plans.why IS 'why it has stopped by itself';

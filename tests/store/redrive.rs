@@ -1,5 +1,6 @@
 //! Plans that release dead letters: what they select and count, and who may take a step.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use payfleet_core::job::{DeadJob, Failure, Job, NewJob, Origin};
@@ -9,7 +10,7 @@ use payfleet_core::provider::Provider;
 use payfleet_core::{Clock, JobId, TenantId, Timestamp};
 use payfleet_process::SystemClock;
 use payfleet_store::{
-    ApproveAbove, ClaimedPlan, ItemOutcome, Kept, NewPlan, RedriveProgress, Released, Said, Selection,
+    ApproveAbove, ClaimedPlan, ItemOutcome, Kept, NewPlan, Pace, RedriveProgress, Released, Said, Selection,
     StepClaim, StepEnd, Store,
 };
 use payfleet_tests::servers;
@@ -56,9 +57,15 @@ async fn alter(url: &str, sql: &'static str, operation: payfleet_core::Operation
 }
 
 fn new_plan(selection: &Selection) -> NewPlan<'_> {
-    let approve_above = ApproveAbove { letters: 100, amount: Decimal::from(10_000) };
-    NewPlan { selection, said: ANN, per_minute: 60, stop_percent: 20, approve_above }
+    NewPlan { selection, said: ANN, pace: Pace::Of(60), stop_percent: 20, approve_above: &ABOVE }
 }
+
+fn above(letters: i64, amounts: &[(&str, i64)]) -> ApproveAbove {
+    let amounts = amounts.iter().map(|(asset, amount)| ((*asset).to_owned(), Decimal::from(*amount)));
+    ApproveAbove { letters, amounts: amounts.collect() }
+}
+
+static ABOVE: LazyLock<ApproveAbove> = LazyLock::new(|| above(100, &[("USDT", 10_000)]));
 
 async fn plan(store: &Store, selection: &Selection) -> Option<i64> {
     store.plan_redrive(&new_plan(selection)).await.unwrap()
@@ -146,8 +153,8 @@ async fn many_letters_or_much_of_an_asset_want_a_second_person_who_is_another() 
     dies(&store, asks(&payout_of("b", "0.02")), "x", now).await;
     let much = plan(&store, &all).await.unwrap();
     assert!(store.redrive_plan(much).await.unwrap().unwrap().wants_approval);
-    let few = ApproveAbove { letters: 1, amount: Decimal::from(10_000_000) };
-    let many = NewPlan { approve_above: few, ..new_plan(&all) };
+    let few = above(1, &[("USDT", 10_000_000)]);
+    let many = NewPlan { approve_above: &few, ..new_plan(&all) };
     let many = store.plan_redrive(&many).await.unwrap().unwrap();
     for id in [much, many] {
         assert_eq!(store.start_redrive(id, "planned", &ANN).await.unwrap(), None);
@@ -160,6 +167,45 @@ async fn many_letters_or_much_of_an_asset_want_a_second_person_who_is_another() 
     let said: Vec<_> = store.redrive_changes(many).await.unwrap();
     let said: Vec<_> = said.iter().map(|one| (one.what.as_str(), one.author.as_str())).collect();
     assert_eq!(said, [("planned", "ann"), ("approved", "ben"), ("released", "ann")]);
+}
+
+/// 20,000 francs are little, and 20,000 of something else may be much.
+#[tokio::test]
+async fn of_an_asset_that_is_not_named_or_an_amount_that_is_not_said_any_wants_a_second_person() {
+    let store = store().await;
+    let all = Selection::default();
+    let wants = async |approve_above: &ApproveAbove| {
+        let id = store.plan_redrive(&NewPlan { approve_above, ..new_plan(&all) }).await.unwrap().unwrap();
+        let plan = store.redrive_plan(id).await.unwrap().unwrap();
+        assert_eq!(plan.approve_above, serde_json::to_value(approve_above).unwrap());
+        plan.wants_approval
+    };
+    let mut wallet = asks(&payout("wallet"));
+    wallet.kind = OperationKind::Wallet.job_kind().as_str().to_owned();
+    dies(&store, wallet, "x", SystemClock.now()).await;
+    assert!(!wants(&above(100, &[])).await, "what moves nothing");
+    dies(&store, asks(&payout_of("a", "1")), "x", SystemClock.now()).await;
+    assert!(!wants(&above(100, &[("BTC", 0), ("USDT", 1)])).await);
+    assert!(wants(&above(100, &[("BTC", 1_000)])).await, "USDT is not named");
+    let mut unsaid = asks(&payout("unsaid"));
+    unsaid.payload = serde_json::value::to_raw_value("?").unwrap();
+    dies(&store, unsaid, "x", SystemClock.now()).await;
+    assert!(wants(&above(100, &[("BTC", 1_000), ("USDT", 1_000)])).await, "who knows how much");
+}
+
+#[tokio::test]
+async fn a_plan_has_the_pace_of_the_slowest_of_its_providers() {
+    let store = store().await;
+    let all = Selection::default();
+    claim(&store, &payout("known"), "a").await;
+    dies(&store, asks(&payout("known")), "x", SystemClock.now()).await;
+    let pace = async |of: &[(Provider, i32)]| {
+        let new = NewPlan { pace: Pace::Slowest { of, otherwise: 60 }, ..new_plan(&all) };
+        let id = store.plan_redrive(&new).await.unwrap().unwrap();
+        store.redrive_plan(id).await.unwrap().unwrap().per_minute
+    };
+    assert_eq!(pace(&[(Provider::Stripe, 1), (Provider::Heleket, 9), (Provider::Heleket, 7)]).await, 7);
+    assert_eq!(pace(&[(Provider::Stripe, 1)]).await, 60, "it is not called");
 }
 
 #[tokio::test]

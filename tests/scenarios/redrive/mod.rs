@@ -166,7 +166,7 @@ async fn a_canary_that_dies_again_stops_its_plan_and_nothing_else_is_released() 
 #[tokio::test]
 async fn a_plan_of_which_too_many_fail_stops_with_the_rest_unreleased() {
     let world = World::start().await;
-    parked(&world, 20).await;
+    parked(&world, 15).await;
     let id = plan(&world, &["--per-minute", "120"]).await;
     redrive(&world, "release", &[&id], &ANN).await;
     until_done(&world, &id, 1).await;
@@ -185,7 +185,7 @@ async fn a_plan_of_which_too_many_fail_stops_with_the_rest_unreleased() {
     let released: i64 = world
         .count("SELECT count(*) FROM dead_letters WHERE redriven_at IS NOT NULL AND $1 <> ''", "x")
         .await;
-    assert_eq!(u64::try_from(released).unwrap(), 20 - waiting, "{stopped}");
+    assert_eq!(u64::try_from(released).unwrap(), 15 - waiting, "{stopped}");
     world.finish().await;
 }
 
@@ -220,11 +220,16 @@ async fn a_plan_is_paused_resumed_and_abandoned_and_what_was_not_released_stays_
 #[tokio::test]
 async fn a_plan_that_needs_a_second_person_is_released_only_after_another_has_agreed() {
     let world = World::start().await;
-    let ids = parked(&world, 3).await;
-    let id = plan(&world, &[FAST.as_slice(), &["--approve-above", "2"]].concat()).await;
+    // One more than a World's operators may release alone.
+    let ids = parked(&world, 16).await;
+    let id = plan(&world, &FAST).await;
     let refuses = async |verb: &str, said: &[&str]| {
         world.payfleet_refuses(&[&["redrive", verb, &id], said].concat()).await
     };
+    let set = json!({"letters": 15, "amounts": {"USDT": "10000"}});
+    assert_eq!(shown(&world, &id).await["approve_above"], set);
+    let table = world.payfleet(&["redrive", "show", &id]).await;
+    assert!(table.contains("15 letters, 10000 USDT"), "{table}");
     let why = refuses("release", &ANN).await;
     assert!(why.contains("needs a second person"), "{why}");
     let why = refuses("approve", &["--author", "Ann", "--reason", "me again"]).await;

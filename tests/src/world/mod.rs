@@ -308,6 +308,7 @@ impl World {
     async fn run_payfleet(&self, arguments: &[&str]) -> std::process::Output {
         let mut command = tokio::process::Command::new(binary("payfleet"));
         command.args(arguments).env("REDIS_URL", self.redis.url()).env("DATABASE_URL", &self.database_url);
+        command.env("REDRIVE_APPROVE_ABOVE_AMOUNTS", "USDT=10000").env("REDRIVE_APPROVE_ABOVE", "15");
         command.output().await.expect("payfleet runs")
     }
 

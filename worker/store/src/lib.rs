@@ -67,7 +67,7 @@ pub use reconciliation::{
     KnownDeposit, OpenRun, Run, RunSummary, RunTotal, Step, StuckPage, StuckPlace, Unmoved,
 };
 pub use record::{Attempt, Next, Purpose};
-pub use redrive_plans::{ApproveAbove, NewPlan, RedriveGroup, RedrivePlan, RedriveProgress, Selection};
+pub use redrive_plans::{ApproveAbove, NewPlan, Pace, RedriveGroup, RedrivePlan, RedriveProgress, Selection};
 pub use redrive_releases::{Candidate, Released};
 pub use redrive_steps::{ClaimedPlan, DueStep, Fate, ItemOutcome, Kept, Out, StepClaim, StepEnd};
 pub use redrive_words::{RedriveChange, Said};

@@ -1,6 +1,8 @@
 //! Plans that release dead letters: what each has selected, and what is known of it. What is selected is
 //! fixed when the plan is made.
 
+use std::collections::BTreeMap;
+
 use payfleet_core::Timestamp;
 use payfleet_core::kinds::OperationKind;
 use payfleet_core::provider::Provider;
@@ -36,12 +38,27 @@ pub struct Selection {
 }
 
 /// Above what a second person must agree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApproveAbove {
     /// How many letters.
     pub letters: i64,
-    /// How much of one asset, in its units.
-    pub amount: Decimal,
+    /// How much of each asset, by its code. Of an asset that is not named, anything; and so of what moves
+    /// money and does not say how much.
+    pub amounts: BTreeMap<String, Decimal>,
+}
+
+/// How many letters are released a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace<'a> {
+    /// So many.
+    Of(i32),
+    /// As many as the slowest of their providers gets.
+    Slowest {
+        /// What each provider gets.
+        of: &'a [(Provider, i32)],
+        /// Where none of these is called.
+        otherwise: i32,
+    },
 }
 
 /// A plan to be made.
@@ -52,11 +69,11 @@ pub struct NewPlan<'a> {
     /// Who makes it, and why.
     pub said: Said<'a>,
     /// How many are released a minute.
-    pub per_minute: i32,
+    pub pace: Pace<'a>,
     /// It stops when more than so many percent of what is known have failed.
     pub stop_percent: i32,
     /// When a second person is wanted.
-    pub approve_above: ApproveAbove,
+    pub approve_above: &'a ApproveAbove,
 }
 
 /// A plan.
@@ -72,6 +89,8 @@ pub struct RedrivePlan {
     pub author: String,
     /// Why.
     pub reason: String,
+    /// The [`ApproveAbove`] it was made under.
+    pub approve_above: Value,
     /// Whether a second person must agree.
     pub wants_approval: bool,
     /// Who has.
@@ -133,33 +152,6 @@ pub struct RedriveProgress {
 }
 
 impl Store {
-    /// The providers of what `selection` selects, as far as they are known.
-    ///
-    /// # Errors
-    /// [`StoreError`], where Postgres is away or refuses.
-    pub async fn selected_providers(&self, selection: &Selection) -> Result<Vec<Provider>, StoreError> {
-        let (from, before) = bounds(selection);
-        let names = sqlx::query_scalar!(
-            "/* redrive_providers */ SELECT DISTINCT provider AS \"provider!\" FROM dead_letter_facts
-             WHERE redriven_at IS NULL AND provider IS NOT NULL
-                 AND ($1::text IS NULL OR queue = $1) AND ($2::text IS NULL OR kind = $2)
-                 AND ($3::text IS NULL OR provider = $3) AND ($4::text IS NULL OR tenant = $4)
-                 AND ($5::text IS NULL OR class = $5) AND ($6::text IS NULL OR code = $6)
-                 AND ($7::timestamptz IS NULL OR died_at >= $7) AND ($8::timestamptz IS NULL OR died_at < $8)",
-            selection.queue.as_deref(),
-            selection.kind.as_deref(),
-            selection.provider.as_deref(),
-            selection.tenant.as_deref(),
-            selection.class.as_deref(),
-            selection.code.as_deref(),
-            from,
-            before,
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(names.into_iter().filter_map(|name| name.parse().ok()).collect())
-    }
-
     /// Makes a plan of the dead letters that `new` selects now, and answers its number; `None` where it
     /// selects none. Nothing is released.
     ///
@@ -176,8 +168,8 @@ impl Store {
     pub async fn redrive_plans(&self, limit: i64) -> Result<Vec<RedrivePlan>, StoreError> {
         let rows = sqlx::query_as!(
             PlanRow,
-            "/* redrive_plans_list */ SELECT id, made_at, selection, author, reason, wants_approval, approved_by,
-                 per_minute, stop_percent, state, why, step
+            "/* redrive_plans_list */ SELECT id, made_at, selection, author, reason, approve_above,
+                 wants_approval, approved_by, per_minute, stop_percent, state, why, step
              FROM redrive_plans ORDER BY id DESC LIMIT $1",
             limit,
         )
@@ -193,8 +185,8 @@ impl Store {
     pub async fn redrive_plan(&self, id: i64) -> Result<Option<RedrivePlan>, StoreError> {
         let row = sqlx::query_as!(
             PlanRow,
-            "/* redrive_plan */ SELECT id, made_at, selection, author, reason, wants_approval, approved_by,
-                 per_minute, stop_percent, state, why, step
+            "/* redrive_plan */ SELECT id, made_at, selection, author, reason, approve_above,
+                 wants_approval, approved_by, per_minute, stop_percent, state, why, step
              FROM redrive_plans WHERE id = $1",
             id,
         )
@@ -287,14 +279,17 @@ impl Store {
 
 async fn plan(connection: &mut PgConnection, new: &NewPlan<'_>) -> Result<Option<i64>, StoreError> {
     let NewPlan { selection, said, .. } = new;
+    let (Pace::Of(per_minute) | Pace::Slowest { otherwise: per_minute, .. }) = new.pace;
     let id = sqlx::query_scalar!(
-        "/* redrive_plan_insert */ INSERT INTO redrive_plans (selection, author, reason, per_minute, stop_percent)
-         VALUES ($1, $2, $3, $4, $5) RETURNING id",
+        "/* redrive_plan_insert */ INSERT INTO redrive_plans
+             (selection, author, reason, per_minute, stop_percent, approve_above)
+         VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
         to_json(selection),
         said.author,
         said.reason,
-        new.per_minute,
+        per_minute,
         new.stop_percent,
+        to_json(new.approve_above),
     )
     .fetch_one(&mut *connection)
     .await?;
@@ -327,27 +322,81 @@ async fn plan(connection: &mut PgConnection, new: &NewPlan<'_>) -> Result<Option
             .await?;
         return Ok(None);
     }
-    let ApproveAbove { letters, amount } = new.approve_above;
-    let is_many = i64::try_from(selected).map_or(true, |selected| selected > letters);
+    weigh(connection, id, selected, new).await?;
+    note(connection, id, "planned", said).await?;
+    Ok(Some(id))
+}
+
+/// What follows from what a plan has selected: its pace, and whether a second person must agree.
+async fn weigh(
+    connection: &mut PgConnection,
+    id: i64,
+    selected: u64,
+    new: &NewPlan<'_>,
+) -> Result<(), StoreError> {
+    let is_many = i64::try_from(selected).map_or(true, |selected| selected > new.approve_above.letters);
+    let (assets, amounts): (Vec<String>, Vec<Decimal>) =
+        new.approve_above.amounts.clone().into_iter().unzip();
+    let of: &[_] = match new.pace {
+        Pace::Of(_) => &[],
+        Pace::Slowest { of, .. } => of,
+    };
+    let (providers, paces): (Vec<String>, Vec<i32>) =
+        of.iter().map(|(provider, pace)| (provider.as_str().to_owned(), *pace)).unzip();
     sqlx::query!(
-        "/* redrive_wants_approval */ UPDATE redrive_plans SET wants_approval = $2 OR EXISTS (
-             SELECT 1 FROM redrive_items i JOIN dead_letter_facts f USING (job_id, died_at)
-             WHERE i.plan_id = $1 AND f.kind = ANY($3) GROUP BY f.asset HAVING sum(f.amount) > $4
-         ) WHERE id = $1",
+        "/* redrive_plan_is_about */ UPDATE redrive_plans SET
+             per_minute = COALESCE((
+                 SELECT min(known.pace) FROM redrive_items i JOIN dead_letter_facts f USING (job_id, died_at)
+                 JOIN UNNEST($6::text[], $7::integer[]) AS known (provider, pace) ON known.provider = f.provider
+                 WHERE i.plan_id = $1
+             ), per_minute),
+             wants_approval = $2 OR EXISTS (
+                 SELECT 1 FROM redrive_items i JOIN dead_letter_facts f USING (job_id, died_at)
+                 LEFT JOIN UNNEST($4::text[], $5::numeric[]) AS above (asset, amount) ON above.asset = f.asset
+                 WHERE i.plan_id = $1 AND f.kind = ANY($3)
+                 GROUP BY f.asset, above.amount
+                 HAVING above.amount IS NULL OR sum(f.amount) > above.amount OR count(*) > count(f.amount)
+             )
+         WHERE id = $1",
         id,
         is_many,
-        &advancing(),
-        amount,
+        &moving(),
+        &assets,
+        &amounts,
+        &providers,
+        &paces,
     )
     .execute(&mut *connection)
     .await?;
-    note(connection, id, "planned", said).await?;
-    Ok(Some(id))
+    Ok(())
 }
 
 /// The kinds of the jobs that advance an operation, by name: of any other, the operation is not theirs.
 pub(crate) fn advancing() -> Vec<String> {
     OperationKind::ALL.map(|kind| kind.job_kind().as_str().to_owned()).into()
+}
+
+/// Those of them that move money, or are to.
+fn moving() -> Vec<String> {
+    let moves = |kind: &OperationKind| match kind {
+        OperationKind::Payout
+        | OperationKind::PayoutSchedule
+        | OperationKind::Transfer
+        | OperationKind::Mint
+        | OperationKind::Payment
+        | OperationKind::PaymentChange
+        | OperationKind::Refund
+        | OperationKind::Distribution
+        | OperationKind::Order => true,
+        OperationKind::Wallet
+        | OperationKind::Telemetry
+        | OperationKind::Account
+        | OperationKind::AccountLink
+        | OperationKind::Customer
+        | OperationKind::PaymentMethod => false,
+    };
+    let kinds = OperationKind::ALL.into_iter().filter(moves);
+    kinds.map(|kind| kind.job_kind().as_str().to_owned()).collect()
 }
 
 fn bounds(selection: &Selection) -> (Option<OffsetDateTime>, Option<OffsetDateTime>) {
@@ -360,6 +409,7 @@ struct PlanRow {
     selection: Value,
     author: String,
     reason: String,
+    approve_above: Value,
     wants_approval: bool,
     approved_by: Option<String>,
     per_minute: i32,
@@ -377,6 +427,7 @@ impl From<PlanRow> for RedrivePlan {
             selection: row.selection,
             author: row.author,
             reason: row.reason,
+            approve_above: row.approve_above,
             wants_approval: row.wants_approval,
             approved_by: row.approved_by,
             per_minute: row.per_minute,

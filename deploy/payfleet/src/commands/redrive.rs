@@ -1,6 +1,7 @@
 //! `payfleet redrive`: many dead letters released by a plan. Making a plan is the dry run: it selects,
 //! counts and sums, and releases nothing. Workers release; this command only says when they may.
 
+mod approval;
 mod pace;
 mod shown;
 
@@ -11,9 +12,8 @@ use payfleet_core::Timestamp;
 use payfleet_core::job::Origin;
 use payfleet_core::kinds::redrive::Redrive;
 use payfleet_core::provider::Provider;
-use payfleet_store::{ApproveAbove, NewPlan, RedrivePlan, Said as SaidWords, Selection, Store};
+use payfleet_store::{NewPlan, Pace, RedrivePlan, Said as SaidWords, Selection, Store};
 use payfleet_worker::jobs;
-use rust_decimal::Decimal;
 
 use super::said::Said;
 use super::show;
@@ -27,8 +27,12 @@ pub(crate) enum Command {
 What is selected now is the plan: what dies later is in no plan of before. At least one of the
 selections is needed, or --all; several of them all hold.
 
-A plan of more letters than --approve-above, or of more of one asset than --approve-above-amount, is
-released only after another person than its author has approved it. Names are kept, and not proven yet.
+Above some letters, or some of an asset, a plan is released only after another person than its author has
+approved it. That is set where this command runs and not by an option; what it was stays with the plan:
+  REDRIVE_APPROVE_ABOVE          how many letters; 100 where it is not set
+  REDRIVE_APPROVE_ABOVE_AMOUNTS  how much of each asset, such as USDT=10000,BTC=0.1
+Any amount of an asset that is not named there wants approval, and so does what moves money without saying
+how much. What moves none goes by the letters alone. Names are kept, and not proven yet.
 
 Examples:
   payfleet redrive plan --provider heleket --code unauthorized --author ann --reason 'key is mended'
@@ -102,12 +106,6 @@ pub(crate) struct Plan {
     /// Stops when more than so many in a hundred of what is known have not ended well
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i32).range(0..=100))]
     stop_percent: i32,
-    /// A second person must agree to more letters than this
-    #[arg(long, env = "REDRIVE_APPROVE_ABOVE", default_value_t = 100)]
-    approve_above: i64,
-    /// A second person must agree to more of any one asset than this, in its units
-    #[arg(long, env = "REDRIVE_APPROVE_ABOVE_AMOUNT", default_value_t = Decimal::from(10_000))]
-    approve_above_amount: Decimal,
     #[command(flatten)]
     said: Said,
     /// Print JSON
@@ -187,17 +185,19 @@ async fn plan(options: &Plan) -> anyhow::Result<()> {
     );
     ensure!(!options.all || selects_all, "--all selects every dead letter: leave it or the others out");
     let (author, reason) = options.said.parts()?;
+    let approve_above = approval::from_environment()?;
     let store = options.database.open()?;
-    let per_minute = match options.per_minute {
-        Some(per_minute) => per_minute,
-        None => pace::of(&options.redis.open()?, &store.selected_providers(&selection).await?).await?,
+    let of = match options.per_minute {
+        Some(_) => Vec::new(),
+        None => pace::of_all(&options.redis.open()?).await?,
     };
+    let slowest = Pace::Slowest { of: &of, otherwise: pace::UNLIMITED };
     let new = NewPlan {
         selection: &selection,
         said: SaidWords { author, reason },
-        per_minute,
+        pace: options.per_minute.map_or(slowest, Pace::Of),
         stop_percent: options.stop_percent,
-        approve_above: ApproveAbove { letters: options.approve_above, amount: options.approve_above_amount },
+        approve_above: &approve_above,
     };
     let Some(id) = store.plan_redrive(&new).await? else {
         bail!(

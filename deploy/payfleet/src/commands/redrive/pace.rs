@@ -8,14 +8,14 @@ use payfleet_providers::published::Service;
 use payfleet_queue::Queue;
 
 /// Where no provider is called.
-const UNLIMITED: i32 = 60;
+pub(super) const UNLIMITED: i32 = 60;
 
-/// A tenth of the slowest limit of `providers`: what workers use now, or what is published where they
-/// have not called yet.
-pub(super) async fn of(queue: &Queue, providers: &[Provider]) -> anyhow::Result<i32> {
+/// For each provider that has limits, a tenth of its slowest: what workers use now, or what is published
+/// where they have not called yet.
+pub(super) async fn of_all(queue: &Queue) -> anyhow::Result<Vec<(Provider, i32)>> {
     let known = queue.limiters().await?;
-    let mut slowest: Option<u64> = None;
-    for service in Service::ALL.into_iter().filter(|service| providers.contains(&service.provider())) {
+    let mut paces = Vec::new();
+    for service in Service::ALL {
         let prefix = format!("{service}:");
         let used: Vec<u64> = known
             .iter()
@@ -24,11 +24,11 @@ pub(super) async fn of(queue: &Queue, providers: &[Provider]) -> anyhow::Result<
             .collect();
         let published =
             || service.classes().iter().map(|class| a_minute(class.rate.count, class.rate.window));
-        let least = if used.is_empty() { published().min() } else { used.into_iter().min() };
-        slowest = slowest.into_iter().chain(least).min();
+        let slowest = if used.is_empty() { published().min() } else { used.into_iter().min() };
+        let tenth = slowest.map(|slowest| i32::try_from(slowest / 10).unwrap_or(i32::MAX).max(1));
+        paces.extend(tenth.map(|tenth| (service.provider(), tenth)));
     }
-    let tenth = slowest.map(|slowest| i32::try_from(slowest / 10).unwrap_or(i32::MAX).max(1));
-    Ok(tenth.unwrap_or(UNLIMITED))
+    Ok(paces)
 }
 
 fn a_minute(count: u32, window: Duration) -> u64 {

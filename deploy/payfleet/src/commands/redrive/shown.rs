@@ -2,7 +2,7 @@
 
 use payfleet_core::provider::Provider;
 use payfleet_providers::capabilities::{self, Doubt};
-use payfleet_store::{RedriveChange, RedriveGroup, RedrivePlan, RedriveProgress, Store};
+use payfleet_store::{ApproveAbove, RedriveChange, RedriveGroup, RedrivePlan, RedriveProgress, Store};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
@@ -109,6 +109,7 @@ fn print(plan: &RedrivePlan, groups: &[RedriveGroup], progress: &RedriveProgress
         vec![show::moment(one.at), one.what.clone(), one.author.clone(), one.reason.clone()]
     };
     println!("{}", show::table(&["AT", "WHAT", "WHO", "WHY"], &changes.iter().map(row).collect::<Vec<_>>()));
+    println!("\n{}", approval(plan));
     if plan.wants_approval && plan.approved_by.is_none() && plan.state == "planned" {
         println!(
             "\nSomebody else than {} must approve it: payfleet redrive approve {}",
@@ -117,6 +118,24 @@ fn print(plan: &RedrivePlan, groups: &[RedriveGroup], progress: &RedriveProgress
     } else if plan.state == "planned" {
         println!("\nNothing is released yet: payfleet redrive release {}", plan.id);
     }
+}
+
+/// Under which thresholds it was made, and what came of it.
+fn approval(plan: &RedrivePlan) -> String {
+    let above = serde_json::from_value::<ApproveAbove>(plan.approve_above.clone());
+    let above = above.map_or_else(
+        |_| plan.approve_above.to_string(),
+        |above| {
+            let amounts = above.amounts.iter().map(|(asset, amount)| format!(", {amount} {asset}"));
+            format!("{} letters{}", above.letters, amounts.collect::<String>())
+        },
+    );
+    let came = match &plan.approved_by {
+        Some(by) => format!("{by} has approved it"),
+        None if plan.wants_approval => "a second person is wanted".to_owned(),
+        None => "no second person is wanted".to_owned(),
+    };
+    format!("Up to {above} and nothing of any other asset are one person's: {came}")
 }
 
 fn state(plan: &RedrivePlan) -> String {
@@ -133,6 +152,7 @@ fn summary(plan: &RedrivePlan, progress: &RedriveProgress) -> Value {
         "selection": plan.selection,
         "author": plan.author,
         "reason": plan.reason,
+        "approve_above": plan.approve_above,
         "wants_approval": plan.wants_approval,
         "approved_by": plan.approved_by,
         "per_minute": plan.per_minute,
