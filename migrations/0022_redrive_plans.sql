@@ -19,7 +19,6 @@ CREATE TABLE redrive_plans (
     next_step_at   timestamptz,
     counted_from   timestamptz,
     good           bigint NOT NULL DEFAULT 0,
-    bad            bigint NOT NULL DEFAULT 0,
     CONSTRAINT redrive_plans_state
         CHECK (state IN ('planned', 'releasing', 'paused', 'stopped', 'abandoned', 'finished')),
     CONSTRAINT redrive_plans_go_on CHECK (state <> 'releasing' OR next_step_at IS NOT NULL),
@@ -30,12 +29,12 @@ CREATE TABLE redrive_plans (
 
 COMMENT ON COLUMN redrive_plans.approve_above IS 'the thresholds that were set when it was made: letters, and amounts by asset';
 COMMENT ON COLUMN redrive_plans.wants_approval IS 'a second person must agree before anything is released';
-COMMENT ON COLUMN redrive_plans.stop_percent IS 'stops by itself when more of what is known has failed';
+COMMENT ON COLUMN redrive_plans.stop_percent IS 'stops by itself when more of what has become known last has failed';
 COMMENT ON COLUMN redrive_plans.why IS 'why it has stopped by itself';
 COMMENT ON COLUMN redrive_plans.step IS 'which step comes next: a job of another step does nothing';
 COMMENT ON COLUMN redrive_plans.version IS 'raised by every claim, every end of a step, every word, and a release after one; a step that is taken under an older one releases and ends nothing';
 COMMENT ON COLUMN redrive_plans.next_step_at IS 'when the next step is due; while a worker takes it, when it is given up; NULL: nothing is left to look at';
-COMMENT ON COLUMN redrive_plans.counted_from IS 'outcomes of what was released since then are counted in good and bad; the first good one is the canary';
+COMMENT ON COLUMN redrive_plans.counted_from IS 'outcomes of what was released since then count, and in good those that are; the first of these is the canary';
 
 CREATE INDEX redrive_plans_due ON redrive_plans (next_step_at) WHERE next_step_at IS NOT NULL;
 
@@ -47,6 +46,7 @@ CREATE TABLE redrive_items (
     operation_version bigint,
     outcome           text,
     detail            text,
+    ended_at          timestamptz,
     PRIMARY KEY (plan_id, job_id),
     FOREIGN KEY (job_id, died_at) REFERENCES dead_letters (job_id, died_at),
     CONSTRAINT redrive_items_outcome CHECK (outcome IN ('done', 'failed', 'died_again', 'skipped'))
@@ -56,9 +56,11 @@ COMMENT ON TABLE redrive_items IS 'the dead letters of a plan, fixed when it was
 COMMENT ON COLUMN redrive_items.died_at IS 'the death that is released; the job may die again';
 COMMENT ON COLUMN redrive_items.operation_version IS 'of its operation at the release: still parked at it, nobody has run the job';
 COMMENT ON COLUMN redrive_items.outcome IS 'NULL: not released, or still with the workers';
+COMMENT ON COLUMN redrive_items.ended_at IS 'when its outcome became known';
 
 CREATE INDEX redrive_items_waiting ON redrive_items (plan_id, died_at, job_id)
     WHERE released_at IS NULL AND outcome IS NULL;
+CREATE INDEX redrive_items_ended ON redrive_items (plan_id, ended_at) WHERE released_at IS NOT NULL AND ended_at IS NOT NULL;
 CREATE INDEX redrive_items_out ON redrive_items (plan_id, released_at)
     WHERE released_at IS NOT NULL AND outcome IS NULL;
 
@@ -75,6 +77,10 @@ COMMENT ON TABLE redrive_changes IS 'who had a plan do what, and why; append-onl
 COMMENT ON COLUMN redrive_changes.author IS 'a person, or the worker that found the plan stopped or finished';
 
 CREATE INDEX redrive_changes_of ON redrive_changes (plan_id, id);
+CREATE TRIGGER redrive_changes_append_only BEFORE UPDATE OR DELETE ON redrive_changes
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER redrive_changes_no_truncate BEFORE TRUNCATE ON redrive_changes
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- What is known of a dead letter. Of an operation that never reached Postgres, the job itself says how much
 -- it was about; what stands there may be anything.

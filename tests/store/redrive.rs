@@ -226,9 +226,9 @@ async fn a_step_is_one_worker_s_and_whoever_took_it_before_writes_nothing() {
     let kept =
         [Kept { job: letter.job, outcome: ItemOutcome::Skipped, detail: "settled already".to_owned() }];
     let go_on = StepEnd::GoOn { after_ms: 0 };
-    assert!(!store.end_step(&held, "a", &kept, (0, 0), &go_on).await.unwrap());
+    assert!(!store.end_step(&held, "a", &kept, 0, &go_on).await.unwrap());
     assert_eq!(store.redrive_progress(id).await.unwrap().skipped, 0);
-    assert!(store.end_step(&second, "b", &kept, (0, 0), &go_on).await.unwrap());
+    assert!(store.end_step(&second, "b", &kept, 0, &go_on).await.unwrap());
     assert_eq!(store.redrive_progress(id).await.unwrap().skipped, 1);
     assert!(matches!(store.claim_redrive(step).await.unwrap(), StepClaim::Passed));
 
@@ -236,9 +236,52 @@ async fn a_step_is_one_worker_s_and_whoever_took_it_before_writes_nothing() {
     assert!(store.halt_redrive(id, &["releasing".to_owned()], "paused", &BEN).await.unwrap());
     let StepClaim::Claimed(paused) = store.claim_redrive(next).await.unwrap() else { panic!("not claimed") };
     assert!(!paused.releases, "what was released is looked after, and no more");
-    assert!(store.end_step(&paused, "a", &[], (0, 0), &StepEnd::Rest).await.unwrap());
+    assert!(store.end_step(&paused, "a", &[], 0, &StepEnd::Rest).await.unwrap());
     assert_eq!(store.redrive_plan(id).await.unwrap().unwrap().state, "paused");
     assert!(store.redrive_steps(None).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_last_outcomes_are_counted_and_those_that_became_known_together_together() {
+    let store = store().await;
+    for key in ["a", "b", "c", "over"] {
+        dies(&store, asks(&payout(key)), "x", SystemClock.now()).await;
+    }
+    let first = begun(&store).await;
+    let id = first.step.plan;
+    let letters = store.redrive_candidates(id, 4).await.unwrap();
+    let kept = |n: usize, outcome| Kept { job: letters[n].job, outcome, detail: "as it is".to_owned() };
+    for letter in &letters[..3] {
+        assert_eq!(store.keep_released(&first, letter).await.unwrap(), Released::Ours);
+    }
+    let go_on = StepEnd::GoOn { after_ms: 0 };
+    let known = [kept(0, ItemOutcome::Done), kept(3, ItemOutcome::Skipped)];
+    assert!(store.end_step(&first, "a", &known, 1, &go_on).await.unwrap());
+    let next = Redrive { step: first.step.step + 1, ..first.step };
+    let StepClaim::Claimed(second) = store.claim_redrive(next).await.unwrap() else { panic!("not claimed") };
+    assert_eq!(second.good, 1);
+    let known = [kept(1, ItemOutcome::Failed), kept(2, ItemOutcome::Done)];
+    assert!(store.end_step(&second, "a", &known, 1, &go_on).await.unwrap());
+    for (most, counted) in [(0, (0, 0)), (1, (1, 1)), (2, (1, 1)), (3, (2, 1)), (50, (2, 1))] {
+        assert_eq!(store.redrive_recent(id, most).await.unwrap(), counted, "of the last {most}");
+    }
+}
+
+#[tokio::test]
+async fn who_had_a_plan_do_what_is_never_changed() {
+    let url = servers::database().await;
+    let store = Store::connect_lazy(&url, 2).unwrap();
+    dies(&store, asks(&payout("a")), "x", SystemClock.now()).await;
+    plan(&store, &Selection::default()).await.unwrap();
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    for sql in [
+        "UPDATE redrive_changes SET author = 'ben'",
+        "DELETE FROM redrive_changes",
+        "TRUNCATE redrive_changes",
+    ] {
+        let refused = sqlx::query(sql).execute(&mut connection).await.unwrap_err().to_string();
+        assert!(refused.contains("redrive_changes is append-only"), "{sql}: {refused}");
+    }
 }
 
 #[tokio::test]
@@ -277,7 +320,7 @@ async fn a_step_that_another_has_taken_releases_nothing_and_of_a_halted_plan_no_
     assert_eq!(store.keep_released(&quick, a).await.unwrap(), Released::Ours);
     assert_eq!(store.keep_released(&quick, a).await.unwrap(), Released::Ours, "its own is not another's");
     let skipped = [Kept { job: a.job, outcome: ItemOutcome::Skipped, detail: "another's".to_owned() }];
-    assert!(store.end_step(&quick, "b", &skipped, (0, 0), &StepEnd::GoOn { after_ms: 0 }).await.unwrap());
+    assert!(store.end_step(&quick, "b", &skipped, 0, &StepEnd::GoOn { after_ms: 0 }).await.unwrap());
     let progress = store.redrive_progress(id).await.unwrap();
     assert_eq!((progress.out, progress.skipped), (1, 0), "what was released is not skipped");
 
@@ -287,11 +330,11 @@ async fn a_step_that_another_has_taken_releases_nothing_and_of_a_halted_plan_no_
     assert!(!store.may_release(&third).await.unwrap());
     let StepClaim::Claimed(looks) = store.claim_redrive(next).await.unwrap() else { panic!("not claimed") };
     assert_eq!(store.keep_released(&third, b).await.unwrap(), Released::Late);
-    assert!(!store.end_step(&looks, "b", &[], (0, 0), &StepEnd::Rest).await.unwrap(), "it has not seen b");
+    assert!(!store.end_step(&looks, "b", &[], 0, &StepEnd::Rest).await.unwrap(), "it has not seen b");
     assert_eq!(store.redrive_steps(None).await.unwrap().len(), 1, "it is looked after");
     assert_eq!(store.redrive_progress(id).await.unwrap().out, 2);
     let StepClaim::Claimed(looks) = store.claim_redrive(next).await.unwrap() else { panic!("not claimed") };
-    assert!(store.end_step(&looks, "b", &[], (0, 0), &StepEnd::Rest).await.unwrap());
+    assert!(store.end_step(&looks, "b", &[], 0, &StepEnd::Rest).await.unwrap());
     assert_eq!(store.keep_released(&third, c).await.unwrap(), Released::Late);
     assert_eq!(store.redrive_steps(None).await.unwrap().len(), 1, "also where nothing was left to look at");
 }

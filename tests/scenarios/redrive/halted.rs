@@ -11,6 +11,44 @@ use super::{
     until_it_is, until_nothing_is_out,
 };
 
+/// While the canary waits for its worker, nothing follows it.
+#[tokio::test]
+async fn a_plan_is_paused_resumed_and_abandoned_and_what_was_not_released_stays_a_dead_letter() {
+    let mut world = World::start().await;
+    parked(&world, 6).await;
+    let id = plan(&world, &["--per-minute", "6000"]).await;
+    let why = world.payfleet_refuses(&[&["redrive", "pause", &id], ANN.as_slice()].concat()).await;
+    assert!(why.contains("is planned"), "{why}");
+    world.stop_workers().await;
+    redrive(&world, "release", &[&id], &ANN).await;
+    redrive(&world, "pause", &[&id], &BEN).await;
+    world.add_worker();
+    rests(&world, &id).await;
+    world.run_until_idle().await;
+    assert_eq!((open_letters(&world).await, effects(&world).await), (6, 0), "it was paused in time");
+    let payouts = JobKind::Payout.queue().unwrap();
+    world.queue.pause(&payouts).await.unwrap();
+    redrive(&world, "resume", &[&id], &BEN).await;
+    until_one_is_out(&world, &id).await;
+    redrive(&world, "abandon", &[&id], &ANN).await;
+    world.queue.resume(&payouts).await.unwrap();
+    until_done(&world, &id, 1).await;
+    rests(&world, &id).await;
+    world.run_until_idle().await;
+    assert_eq!((open_letters(&world).await, effects(&world).await), (5, 1));
+    let abandoned = shown(&world, &id).await;
+    assert_eq!(abandoned["progress"]["waiting"], json!(5), "{abandoned}");
+    let why = world.payfleet_refuses(&[&["redrive", "resume", &id], ANN.as_slice()].concat()).await;
+    assert!(why.contains("is abandoned"), "{why}");
+    world.finish().await;
+}
+
+async fn until_one_is_out(world: &World, id: &str) {
+    let is_out =
+        async |world: &World| world.store.redrive_progress(id.parse().unwrap()).await.unwrap().out == 1;
+    world.until("the canary is out", is_out).await;
+}
+
 /// The second letter is not released any more; the first was, before it had reached Postgres.
 #[tokio::test]
 async fn what_a_plan_had_released_before_it_was_halted_is_released_again_where_redis_lost_it() {
@@ -23,9 +61,7 @@ async fn what_a_plan_had_released_before_it_was_halted_is_released_again_where_r
         let payouts = JobKind::Payout.queue().unwrap();
         world.queue.pause(&payouts).await.unwrap();
         redrive(&world, "release", &[&id], &ANN).await;
-        let is_out =
-            async |world: &World| world.store.redrive_progress(id.parse().unwrap()).await.unwrap().out == 1;
-        world.until("the canary is out", is_out).await;
+        until_one_is_out(&world, &id).await;
         redrive(&world, verb, &[&id], &BEN).await;
         world.forget_redis().await;
         world.give_up_steps().await;

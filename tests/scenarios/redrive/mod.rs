@@ -190,34 +190,6 @@ async fn a_plan_of_which_too_many_fail_stops_with_the_rest_unreleased() {
 }
 
 #[tokio::test]
-async fn a_plan_is_paused_resumed_and_abandoned_and_what_was_not_released_stays_a_dead_letter() {
-    let world = World::start().await;
-    parked(&world, 6).await;
-    let id = plan(&world, &["--per-minute", "6"]).await;
-    let why = world.payfleet_refuses(&[&["redrive", "pause", &id], ANN.as_slice()].concat()).await;
-    assert!(why.contains("is planned"), "{why}");
-    redrive(&world, "release", &[&id], &ANN).await;
-    until_done(&world, &id, 1).await;
-    redrive(&world, "pause", &[&id], &BEN).await;
-    world.run_until_idle().await;
-    let before = open_letters(&world).await;
-    assert!((4..6).contains(&before), "one letter, and one more at most in ten seconds: {before}");
-    redrive(&world, "resume", &[&id], &BEN).await;
-    world.until("it goes on", async |world| open_letters(world).await < before).await;
-    redrive(&world, "abandon", &[&id], &ANN).await;
-    until_nothing_is_out(&world, &id).await;
-    world.run_until_idle().await;
-    let left = open_letters(&world).await;
-    assert!(left > 0);
-    assert_eq!(effects(&world).await, 6 - left);
-    let abandoned = shown(&world, &id).await;
-    assert_eq!(abandoned["progress"]["done"], json!(6 - left), "{abandoned}");
-    let why = world.payfleet_refuses(&[&["redrive", "resume", &id], ANN.as_slice()].concat()).await;
-    assert!(why.contains("is abandoned"), "{why}");
-    world.finish().await;
-}
-
-#[tokio::test]
 async fn a_plan_that_needs_a_second_person_is_released_only_after_another_has_agreed() {
     let world = World::start().await;
     // One more than a World's operators may release alone.

@@ -39,7 +39,7 @@ pub struct Rebuilt {
     pub webhooks: Made,
     /// Reconciliations that were under way.
     pub reconciliations: Made,
-    /// Plans that release dead letters: the next step of each.
+    /// Plans that release dead letters, or look after what they have released: the next step of each.
     pub redrives: Made,
 }
 

@@ -70,7 +70,7 @@ pub struct NewPlan<'a> {
     pub said: Said<'a>,
     /// How many are released a minute.
     pub pace: Pace<'a>,
-    /// It stops when more than so many percent of what is known have failed.
+    /// It stops when more than so many percent of what became known last have failed.
     pub stop_percent: i32,
     /// When a second person is wanted.
     pub approve_above: &'a ApproveAbove,
@@ -97,7 +97,7 @@ pub struct RedrivePlan {
     pub approved_by: Option<String>,
     /// How many are released a minute.
     pub per_minute: i32,
-    /// It stops when more than so many percent of what is known have failed.
+    /// It stops when more than so many percent of what became known last have failed.
     pub stop_percent: i32,
     /// `planned`, `releasing`, `paused`, `stopped`, `abandoned` or `finished`.
     pub state: String,

@@ -51,12 +51,10 @@ pub struct ClaimedPlan {
     pub releases: bool,
     /// How many are released a minute.
     pub per_minute: i32,
-    /// It stops when more than so many percent of what is known have failed.
+    /// It stops when more than so many percent of what became known last have failed.
     pub stop_percent: i32,
     /// How many have ended well since it was last started afresh.
     pub good: i64,
-    /// How many have not.
-    pub bad: i64,
 }
 
 /// A letter that was released and whose end is not known.
@@ -152,7 +150,6 @@ struct Ending<'a> {
     worker: &'a str,
     kept: &'a [Kept],
     good: i64,
-    bad: i64,
     end: &'a StepEnd,
 }
 
@@ -166,7 +163,7 @@ impl Store {
             "/* redrive_claim */ UPDATE redrive_plans
              SET version = version + 1, next_step_at = now() + make_interval(secs => $3::float8 / 1000)
              WHERE id = $1 AND step = $2 AND next_step_at <= now()
-             RETURNING version, state = 'releasing' AS \"releases!\", per_minute, stop_percent, good, bad",
+             RETURNING version, state = 'releasing' AS \"releases!\", per_minute, stop_percent, good",
             step.plan,
             step.step,
             millis(STEP_PATIENCE_MS),
@@ -181,7 +178,6 @@ impl Store {
                 per_minute: row.per_minute,
                 stop_percent: row.stop_percent,
                 good: row.good,
-                bad: row.bad,
             }));
         }
         let wait = sqlx::query_scalar!(
@@ -253,7 +249,29 @@ impl Store {
         Ok(fates.collect())
     }
 
-    /// Ends a step, for `worker`: writes the outcomes it has learned, of which `good` and `bad` count, and
+    /// How many of the last `most` letters whose end became known ended well, and how many did not, since the
+    /// plan was last started afresh. Those that became known together are counted together.
+    ///
+    /// # Errors
+    /// [`StoreError`], where Postgres is away or refuses.
+    pub async fn redrive_recent(&self, plan: i64, most: i64) -> Result<(i64, i64), StoreError> {
+        let row = sqlx::query!(
+            "/* redrive_recent */ SELECT count(*) FILTER (WHERE outcome = 'done') AS \"good!\",
+                 count(*) FILTER (WHERE outcome <> 'done') AS \"bad!\"
+             FROM (
+                 SELECT i.outcome FROM redrive_items i JOIN redrive_plans p ON p.id = i.plan_id
+                 WHERE i.plan_id = $1 AND i.released_at >= p.counted_from AND i.ended_at IS NOT NULL
+                 ORDER BY i.ended_at DESC FETCH FIRST ($2::bigint) ROWS WITH TIES
+             ) recent",
+            plan,
+            most,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok((row.good, row.bad))
+    }
+
+    /// Ends a step, for `worker`: writes the outcomes it has learned, of which `good` are good and count, and
     /// what comes next. Answers whether the step was still its own; else nothing is written.
     ///
     /// # Errors
@@ -263,10 +281,10 @@ impl Store {
         plan: &ClaimedPlan,
         worker: &str,
         kept: &[Kept],
-        (good, bad): (i64, i64),
+        good: i64,
         end: &StepEnd,
     ) -> Result<bool, StoreError> {
-        let ending = Ending { plan, worker, kept, good, bad, end };
+        let ending = Ending { plan, worker, kept, good, end };
         self.transaction("end_step", &ending, |connection, ending| Box::pin(end_step(connection, ending)))
             .await
     }
@@ -296,7 +314,7 @@ impl Store {
 }
 
 async fn end_step(connection: &mut PgConnection, ending: &Ending<'_>) -> Result<bool, StoreError> {
-    let Ending { plan, worker, kept, good, bad, end } = ending;
+    let Ending { plan, worker, kept, good, end } = ending;
     let (state, why, after_ms) = match end {
         StepEnd::GoOn { after_ms } => (None, None, Some(millis(*after_ms))),
         StepEnd::Stopped { why, after_ms } => (Some("stopped"), Some(clean(why)), Some(millis(*after_ms))),
@@ -305,15 +323,14 @@ async fn end_step(connection: &mut PgConnection, ending: &Ending<'_>) -> Result<
     };
     let ended = sqlx::query!(
         "/* redrive_end */ UPDATE redrive_plans
-         SET state = COALESCE($3, state), why = COALESCE($4, why), good = good + $5, bad = bad + $6, step = step + 1, version = version + 1,
-             next_step_at = now() + make_interval(secs => $7::float8 / 1000)
+         SET state = COALESCE($3, state), why = COALESCE($4, why), good = good + $5, step = step + 1, version = version + 1,
+             next_step_at = now() + make_interval(secs => $6::float8 / 1000)
          WHERE id = $1 AND version = $2",
         plan.step.plan,
         plan.version,
         state,
         why.as_deref(),
         good,
-        bad,
         after_ms,
     )
     .execute(&mut *connection)
@@ -325,7 +342,7 @@ async fn end_step(connection: &mut PgConnection, ending: &Ending<'_>) -> Result<
     let outcomes: Vec<String> = kept.iter().map(|one| one.outcome.as_str().to_owned()).collect();
     let details: Vec<String> = kept.iter().map(|one| clean(&one.detail)).collect();
     sqlx::query!(
-        "/* redrive_outcomes */ UPDATE redrive_items i SET outcome = known.outcome, detail = known.detail
+        "/* redrive_outcomes */ UPDATE redrive_items i SET outcome = known.outcome, detail = known.detail, ended_at = now()
          FROM UNNEST($2::uuid[], $3::text[], $4::text[]) AS known (job_id, outcome, detail)
          WHERE i.plan_id = $1 AND i.job_id = known.job_id AND i.outcome IS NULL
              AND (known.outcome <> 'skipped' OR i.released_at IS NULL)",

@@ -94,8 +94,7 @@ impl Store {
                     "/* redrive_start */ UPDATE redrive_plans
                      SET state = 'releasing', why = NULL, next_step_at = now(), step = step + 1, version = version + 1,
                          counted_from = CASE WHEN state = 'paused' THEN counted_from ELSE now() END,
-                         good = CASE WHEN state = 'paused' THEN good ELSE 0 END,
-                         bad = CASE WHEN state = 'paused' THEN bad ELSE 0 END
+                         good = CASE WHEN state = 'paused' THEN good ELSE 0 END
                      WHERE id = $1 AND state = $2 AND (approved_by IS NOT NULL OR NOT wants_approval)
                      RETURNING step",
                     plan,

@@ -67,7 +67,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
         row("parked notifications without a dead letter", rebuilt.parked_notifications),
         row("webhooks not handled", rebuilt.webhooks),
         row("reconciliations under way", rebuilt.reconciliations),
-        row("redrive plans that release", rebuilt.redrives),
+        row("redrive plans under way", rebuilt.redrives),
     ];
     println!("{}", show::table(&["JOBS OF", "MADE", "THERE"], &rows));
     if rebuilt.left_to_their_callers > 0 {

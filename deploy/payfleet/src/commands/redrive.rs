@@ -103,7 +103,7 @@ pub(crate) struct Plan {
     /// How many are released a minute; default: a tenth of the slowest limit of their providers
     #[arg(long, value_parser = clap::value_parser!(i32).range(1..=60_000))]
     per_minute: Option<i32>,
-    /// Stops when more than so many in a hundred of what is known have not ended well
+    /// Stops when more than so many in a hundred of the last 50 have not ended well
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i32).range(0..=100))]
     stop_percent: i32,
     #[command(flatten)]

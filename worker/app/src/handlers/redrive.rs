@@ -13,11 +13,11 @@ use payfleet_store::{Candidate, ClaimedPlan, ItemOutcome, Kept, Out, Released, S
 use super::{HandlerError, Handlers};
 use crate::jobs;
 use crate::rebuild::may_pass;
-use crate::redrive::steps::{End, LOOK_MS, MOST_OUT, batch, end_of, pause_ms, stops};
+use crate::redrive::steps::{End, LOOK_MS, MOST_OUT, RATIO_OF, batch, end_of, pause_ms, stops};
 use crate::redrive::{ReleaseError, release, revived};
 
-/// How many letters are looked at for the next release: most of the time all of them are released.
-const CANDIDATES: usize = 200;
+/// How many letters more than may be released are looked at: some are skipped.
+const SPARE: usize = 20;
 /// Between two looks at what a plan has released that releases nothing more, in milliseconds.
 const IDLE_LOOK_MS: u64 = 5_000;
 
@@ -56,8 +56,9 @@ impl Handlers {
         };
         let mut progress = self.look(&plan).await?;
         self.release_lost(&plan, &mut progress).await?;
-        let (good, bad) = (plan.good.saturating_add(progress.good), plan.bad.saturating_add(progress.bad));
-        let end = match stops(good, bad, plan.stop_percent) {
+        let good = plan.good.saturating_add(progress.good);
+        let recent = self.recent(&plan, &progress).await?;
+        let end = match stops(good, recent, plan.stop_percent) {
             _ if !plan.releases && progress.out > 0 => {
                 let paced = pause_ms(plan.per_minute, progress.released);
                 StepEnd::GoOn { after_ms: if progress.released > 0 { paced } else { IDLE_LOOK_MS } }
@@ -66,9 +67,8 @@ impl Handlers {
             Some(why) => StepEnd::Stopped { why, after_ms: LOOK_MS },
             None => self.release_next(&plan, good, &mut progress).await?,
         };
-        let counts = (progress.good, progress.bad);
         let is_ours =
-            self.store.end_step(&plan, self.executor.worker(), &progress.kept, counts, &end).await?;
+            self.store.end_step(&plan, self.executor.worker(), &progress.kept, progress.good, &end).await?;
         if !is_ours {
             tracing::info!(redrive.plan = step.plan, "The plan has been moved by somebody else meanwhile.");
             return Ok(done());
@@ -127,6 +127,14 @@ impl Handlers {
         Ok(progress)
     }
 
+    /// How the last letters ended: those of this step, and of before as many as are missing.
+    async fn recent(&self, plan: &ClaimedPlan, progress: &Progress) -> Result<(i64, i64), HandlerError> {
+        let now = progress.good.saturating_add(progress.bad);
+        let missing = RATIO_OF.saturating_sub(now).max(0);
+        let (good, bad) = self.store.redrive_recent(plan.step.plan, missing).await?;
+        Ok((good.saturating_add(progress.good), bad.saturating_add(progress.bad)))
+    }
+
     /// Also one that is dead there: its end is known when it is archived.
     async fn is_with_workers(&self, one: &Out) -> Result<bool, HandlerError> {
         let Ok(queue) = QueueName::try_from(one.queue.as_str()) else { return Ok(false) };
@@ -156,7 +164,7 @@ impl Handlers {
         if most == 0 {
             return Ok(StepEnd::GoOn { after_ms: pause_ms(plan.per_minute, progress.released) });
         }
-        let fetched = CANDIDATES.max(most);
+        let fetched = most.saturating_add(SPARE);
         let candidates = self.store.redrive_candidates(plan.step.plan, limit(fetched)).await?;
         let mut left = candidates.len();
         let before = progress.released;

@@ -9,6 +9,8 @@ use payfleet_store::{Fate, ItemOutcome};
 pub const MOST_OUT: usize = 500;
 /// Between two looks, in milliseconds, and between two releases at least.
 pub const LOOK_MS: u64 = 1_000;
+/// By how many the ratio goes, the last that became known: what went well long ago excuses nothing now.
+pub const RATIO_OF: i64 = 50;
 /// How many must have ended before their ratio means something.
 const RATIO_FROM: i64 = 5;
 
@@ -65,16 +67,19 @@ pub fn pause_ms(per_minute: i32, released: usize) -> u64 {
     released.saturating_mul(60_000).div_ceil(per_minute).max(LOOK_MS)
 }
 
-/// Why the plan must release nothing more, if it must not.
+/// Why the plan must release nothing more, if it must not. `good` is of all; of the last that became known
+/// so many ended well and so many did not.
 #[must_use]
-pub fn stops(good: i64, bad: i64, stop_percent: i32) -> Option<String> {
-    let known = good.saturating_add(bad);
-    if good == 0 && bad > 0 {
+pub fn stops(good: i64, (well, not_well): (i64, i64), stop_percent: i32) -> Option<String> {
+    let known = well.saturating_add(not_well);
+    if good == 0 && not_well > 0 {
         return Some("the canary did not end well: nothing else is released".to_owned());
     }
-    let is_too_much = bad.saturating_mul(100) > known.saturating_mul(i64::from(stop_percent));
+    let is_too_much = not_well.saturating_mul(100) > known.saturating_mul(i64::from(stop_percent));
     (known >= RATIO_FROM && is_too_much).then(|| {
-        format!("{bad} of {known} released letters did not end well, more than {stop_percent} in 100")
+        format!(
+            "{not_well} of the last {known} released letters did not end well, more than {stop_percent} in 100"
+        )
     })
 }
 
@@ -117,11 +122,13 @@ mod tests {
 
     #[test]
     fn a_canary_stops_alone_and_others_by_their_ratio() {
-        assert!(stops(0, 1, 100).is_some());
-        assert_eq!(stops(3, 1, 20), None, "four say too little");
-        assert_eq!(stops(4, 1, 20), None, "a fifth is not more than a fifth");
-        assert!(stops(4, 2, 20).is_some());
-        assert_eq!(stops(0, 0, 0), None);
+        assert!(stops(0, (0, 1), 100).is_some());
+        assert_eq!(stops(3, (3, 1), 20), None, "four say too little");
+        assert_eq!(stops(4, (4, 1), 20), None, "a fifth is not more than a fifth");
+        assert!(stops(4, (4, 2), 20).is_some());
+        assert!(stops(5_000, (39, 11), 20).is_some(), "many that went well before change nothing");
+        assert_eq!(stops(1, (0, 50), 100), None, "whoever says so has all of them go");
+        assert_eq!(stops(0, (0, 0), 0), None);
     }
 
     #[test]
