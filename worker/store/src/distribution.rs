@@ -11,8 +11,8 @@ use payfleet_core::{Money, OperationId};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
+use crate::children::insert_children;
 use crate::holders::Holders;
-use crate::payouts::insert_payouts;
 use crate::record::Next;
 use crate::write::{Draft, JobRef, apply_event, lock_version, save_operation};
 use crate::{Claimed, Store, StoreError};
@@ -174,7 +174,7 @@ async fn divide(connection: &mut PgConnection, dividing: &Dividing<'_>) -> Resul
         payouts.push(Some(payout(claimed, of, part.holder, money)));
     }
     let ordered: Vec<&NewOperation> = payouts.iter().flatten().collect();
-    insert_payouts(connection, &ordered, job).await?;
+    insert_children(connection, &ordered, job).await?;
     let made: Vec<Option<OperationId>> =
         payouts.iter().map(|payout| payout.as_ref().map(NewOperation::id)).collect();
     insert_parts(connection, dividing, &carried, &made).await?;

@@ -9,6 +9,7 @@
 pub mod admin;
 mod archive;
 mod audit;
+mod children;
 mod claim;
 mod dead_letters;
 mod deposits;
@@ -23,7 +24,6 @@ mod listing;
 mod notifications;
 mod operation_row;
 mod payout_schedules;
-mod payouts;
 mod pool;
 mod providers;
 mod reads;

@@ -9,7 +9,7 @@ use payfleet_core::{Money, OperationId, Timestamp};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use crate::payouts::insert_payouts;
+use crate::children::insert_children;
 use crate::record::Next;
 use crate::write::{Draft, JobRef, apply_event, lock_version, save_operation};
 use crate::{Claimed, Store, StoreError};
@@ -88,7 +88,7 @@ async fn tick(connection: &mut PgConnection, ticking: &Ticking<'_>) -> Result<Ti
     let due = if has_begun { due(connection, claimed, of).await? } else { None };
     let payout = due.map(|money| payout(claimed, of, *at, money));
     if let Some(payout) = &payout {
-        insert_payouts(connection, &[payout], job).await?;
+        insert_children(connection, &[payout], job).await?;
     }
     let mut operation = claimed.operation.clone();
     let mut draft = Draft::after(claimed.version, job);

@@ -1,4 +1,4 @@
-//! Payouts, or transfers, that other operations make: distributions and schedules, in their own transactions.
+//! Operations that others make, in their own transactions: the payouts or transfers of distributions and schedules.
 
 use payfleet_core::Money;
 use payfleet_core::kinds::NewOperation;
@@ -11,32 +11,32 @@ use crate::operation_row::to_json;
 use crate::write::JobRef;
 use crate::{StoreError, transitions};
 
-/// Makes the rows of `payouts`, all of one kind, one origin and one tenant; each is due at once.
+/// Makes the rows of `children`, all of one kind, one origin and one tenant; each is due at once.
 #[expect(clippy::as_conversions, reason = "how sqlx is told of an array of optional values")]
-pub(crate) async fn insert_payouts(
+pub(crate) async fn insert_children(
     connection: &mut PgConnection,
-    payouts: &[&NewOperation],
+    children: &[&NewOperation],
     job: &JobRef,
 ) -> Result<(), StoreError> {
-    let Some(first) = payouts.first() else { return Ok(()) };
+    let Some(first) = children.first() else { return Ok(()) };
     let origin = first.request.origin();
     let column = |of: &dyn Fn(&NewOperation) -> String| -> Vec<String> {
-        payouts.iter().map(|payout| of(payout)).collect()
+        children.iter().map(|child| of(child)).collect()
     };
-    let ids: Vec<uuid::Uuid> = payouts.iter().map(|payout| payout.id().as_uuid()).collect();
+    let ids: Vec<uuid::Uuid> = children.iter().map(|child| child.id().as_uuid()).collect();
     let hashes: Vec<Vec<u8>> =
-        payouts.iter().map(|payout| payout.request.hash().as_bytes().to_vec()).collect();
-    let requests: Vec<serde_json::Value> = payouts.iter().map(|payout| to_json(&payout.request)).collect();
-    let subjects: Vec<Option<uuid::Uuid>> = payouts
+        children.iter().map(|child| child.request.hash().as_bytes().to_vec()).collect();
+    let requests: Vec<serde_json::Value> = children.iter().map(|child| to_json(&child.request)).collect();
+    let subjects: Vec<Option<uuid::Uuid>> = children
         .iter()
-        .map(|payout| payout.request.subject().map(|subject| subject.operation.as_uuid()))
+        .map(|child| child.request.subject().map(|subject| subject.operation.as_uuid()))
         .collect();
-    let money: Vec<Option<Money>> = payouts.iter().map(|payout| payout.request.money()).collect();
+    let money: Vec<Option<Money>> = children.iter().map(|child| child.request.money()).collect();
     let amounts: Vec<Option<Decimal>> = money.iter().map(|money| money.as_ref().map(Money::amount)).collect();
     let assets: Vec<Option<String>> =
         money.iter().map(|money| money.as_ref().map(|money| money.asset().code().to_owned())).collect();
     sqlx::query!(
-        "/* payouts_insert */ INSERT INTO operations
+        "/* children_insert */ INSERT INTO operations
              (id, tenant, kind, idempotency_key, request_hash, request, provider, account, state, state_data,
               subject_id, amount, asset, origin, origin_id, version, next_wake_at)
          SELECT one.id, $1, $2, one.key, one.hash, one.request, one.provider, $3, $4, $5, one.subject,
@@ -50,10 +50,10 @@ pub(crate) async fn insert_payouts(
         State::Requested.name(),
         to_json(&State::Requested),
         &ids,
-        &column(&|payout| payout.idempotency_key.clone()),
+        &column(&|child| child.idempotency_key.clone()),
         &hashes,
         &requests,
-        &column(&|payout| payout.request.provider().as_str().to_owned()),
+        &column(&|child| child.request.provider().as_str().to_owned()),
         &subjects as &[Option<uuid::Uuid>],
         &amounts as &[Option<Decimal>],
         &assets as &[Option<String>],
