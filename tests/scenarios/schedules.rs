@@ -233,7 +233,7 @@ async fn neither_two_workers_nor_an_emptied_redis_make_a_moment_pay_twice() {
 /// At both ends of the transaction that makes the payout: what is known of the moment is all or nothing.
 #[tokio::test]
 async fn a_worker_killed_at_a_moment_neither_forgets_it_nor_pays_it_twice() {
-    for step in [Step::Before("payouts_insert"), Step::Committed("payouts_insert"), Step::BeforeSettle] {
+    for step in [Step::Before("children_insert"), Step::Committed("children_insert"), Step::BeforeSettle] {
         let mut world = World::start().await;
         let id = each_second(&world, "100", None).await;
         world.stop_workers().await;

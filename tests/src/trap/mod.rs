@@ -12,6 +12,7 @@ mod redis;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use payfleet_core::{JobId, OperationId};
 use tokio::net::{TcpListener, TcpStream};
@@ -57,6 +58,9 @@ enum Phase {
     Sprung,
     Open,
 }
+
+/// How long it takes nobody to come to the step.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What both proxies and the test share.
 #[derive(Debug)]
@@ -126,9 +130,14 @@ impl Trap {
     }
 
     /// Waits until somebody is held.
+    ///
+    /// # Panics
+    /// Nobody comes to the step: it may be called otherwise by now.
     pub async fn sprung(&self) {
-        // The sender is ours, so waiting cannot fail.
-        let _ = self.spring.phase.subscribe().wait_for(|phase| *phase == Phase::Sprung).await;
+        let mut phase = self.spring.phase.subscribe();
+        let sprung = phase.wait_for(|phase| *phase == Phase::Sprung);
+        let came = tokio::time::timeout(PATIENCE, sprung).await.is_ok();
+        assert!(came, "nobody came within {PATIENCE:?} to {:?}", self.spring.aim.step);
     }
 
     /// Lets whoever is held go on, and catches nobody any more.
