@@ -19,8 +19,8 @@ use payfleet_worker::jobs::{self, Subject};
 use rust_decimal::Decimal;
 use sqlx::{Connection, PgConnection};
 
-const ANN: Said<'static> = Said { author: "ann", reason: "the key is mended" };
-const BEN: Said<'static> = Said { author: "ben", reason: "looked at it" };
+const AUTHOR: Said<'static> = Said { author: "on-call", reason: "the key is mended" };
+const SECOND: Said<'static> = Said { author: "team-lead", reason: "looked at it" };
 const A_DAY_MS: i64 = 86_400_000;
 
 /// Letters of the test of many; the long variant runs with `PAYFLEET_FULL=1`.
@@ -57,7 +57,7 @@ async fn alter(url: &str, sql: &'static str, operation: payfleet_core::Operation
 }
 
 fn new_plan(selection: &Selection) -> NewPlan<'_> {
-    NewPlan { selection, said: ANN, pace: Pace::Of(60), stop_percent: 20, approve_above: &ABOVE }
+    NewPlan { selection, said: AUTHOR, pace: Pace::Of(60), stop_percent: 20, approve_above: &ABOVE }
 }
 
 fn above(letters: i64, amounts: &[(&str, i64)]) -> ApproveAbove {
@@ -74,7 +74,7 @@ async fn plan(store: &Store, selection: &Selection) -> Option<i64> {
 /// A plan of every letter that a worker has begun.
 async fn begun(store: &Store) -> ClaimedPlan {
     let id = plan(store, &Selection::default()).await.unwrap();
-    let step = store.start_redrive(id, "planned", &ANN).await.unwrap().unwrap();
+    let step = store.start_redrive(id, "planned", &AUTHOR).await.unwrap().unwrap();
     let step = Redrive { plan: id, step };
     let StepClaim::Claimed(begun) = store.claim_redrive(step).await.unwrap() else { panic!("not claimed") };
     begun
@@ -148,7 +148,7 @@ async fn many_letters_or_much_of_an_asset_want_a_second_person_who_is_another() 
     let all = Selection::default();
     let id = plan(&store, &all).await.unwrap();
     assert!(!store.redrive_plan(id).await.unwrap().unwrap().wants_approval);
-    assert!(!store.approve_redrive(id, &BEN).await.unwrap(), "nobody was asked for it");
+    assert!(!store.approve_redrive(id, &SECOND).await.unwrap(), "nobody was asked for it");
 
     dies(&store, asks(&payout_of("b", "0.02")), "x", now).await;
     let much = plan(&store, &all).await.unwrap();
@@ -157,16 +157,16 @@ async fn many_letters_or_much_of_an_asset_want_a_second_person_who_is_another() 
     let many = NewPlan { approve_above: &few, ..new_plan(&all) };
     let many = store.plan_redrive(&many).await.unwrap().unwrap();
     for id in [much, many] {
-        assert_eq!(store.start_redrive(id, "planned", &ANN).await.unwrap(), None);
-        let same = Said { author: "Ann", ..ANN };
+        assert_eq!(store.start_redrive(id, "planned", &AUTHOR).await.unwrap(), None);
+        let same = Said { author: "On-Call", ..AUTHOR };
         assert!(!store.approve_redrive(id, &same).await.unwrap(), "the same person in capitals");
-        assert!(store.approve_redrive(id, &BEN).await.unwrap());
-        assert!(store.start_redrive(id, "planned", &ANN).await.unwrap().is_some());
-        assert_eq!(store.start_redrive(id, "planned", &ANN).await.unwrap(), None, "released already");
+        assert!(store.approve_redrive(id, &SECOND).await.unwrap());
+        assert!(store.start_redrive(id, "planned", &AUTHOR).await.unwrap().is_some());
+        assert_eq!(store.start_redrive(id, "planned", &AUTHOR).await.unwrap(), None, "released already");
     }
     let said: Vec<_> = store.redrive_changes(many).await.unwrap();
     let said: Vec<_> = said.iter().map(|one| (one.what.as_str(), one.author.as_str())).collect();
-    assert_eq!(said, [("planned", "ann"), ("approved", "ben"), ("released", "ann")]);
+    assert_eq!(said, [("planned", "on-call"), ("approved", "team-lead"), ("released", "on-call")]);
 }
 
 /// 20,000 francs are little, and 20,000 of something else may be much.
@@ -214,7 +214,7 @@ async fn a_step_is_one_worker_s_and_whoever_took_it_before_writes_nothing() {
     let store = Store::connect_lazy(&url, 2).unwrap();
     dies(&store, asks(&payout("a")), "x", SystemClock.now()).await;
     let id = plan(&store, &Selection::default()).await.unwrap();
-    let step = store.start_redrive(id, "planned", &ANN).await.unwrap().unwrap();
+    let step = store.start_redrive(id, "planned", &AUTHOR).await.unwrap().unwrap();
     let step = Redrive { plan: id, step };
     let StepClaim::Claimed(held) = store.claim_redrive(step).await.unwrap() else { panic!("not claimed") };
     assert!(matches!(store.claim_redrive(step).await.unwrap(), StepClaim::NotYet { .. }));
@@ -233,7 +233,7 @@ async fn a_step_is_one_worker_s_and_whoever_took_it_before_writes_nothing() {
     assert!(matches!(store.claim_redrive(step).await.unwrap(), StepClaim::Passed));
 
     let next = Redrive { step: step.step + 1, ..step };
-    assert!(store.halt_redrive(id, &["releasing".to_owned()], "paused", &BEN).await.unwrap());
+    assert!(store.halt_redrive(id, &["releasing".to_owned()], "paused", &SECOND).await.unwrap());
     let StepClaim::Claimed(paused) = store.claim_redrive(next).await.unwrap() else { panic!("not claimed") };
     assert!(!paused.releases, "what was released is looked after, and no more");
     assert!(store.end_step(&paused, "a", &[], 0, &StepEnd::Rest).await.unwrap());
@@ -275,7 +275,7 @@ async fn who_had_a_plan_do_what_is_never_changed() {
     plan(&store, &Selection::default()).await.unwrap();
     let mut connection = PgConnection::connect(&url).await.unwrap();
     for sql in [
-        "UPDATE redrive_changes SET author = 'ben'",
+        "UPDATE redrive_changes SET author = 'team-lead'",
         "DELETE FROM redrive_changes",
         "TRUNCATE redrive_changes",
     ] {
@@ -326,7 +326,7 @@ async fn a_step_that_another_has_taken_releases_nothing_and_of_a_halted_plan_no_
 
     let next = Redrive { step: slow.step.step + 1, ..slow.step };
     let StepClaim::Claimed(third) = store.claim_redrive(next).await.unwrap() else { panic!("not claimed") };
-    assert!(store.halt_redrive(id, &["releasing".to_owned()], "paused", &BEN).await.unwrap());
+    assert!(store.halt_redrive(id, &["releasing".to_owned()], "paused", &SECOND).await.unwrap());
     assert!(!store.may_release(&third).await.unwrap());
     let StepClaim::Claimed(looks) = store.claim_redrive(next).await.unwrap() else { panic!("not claimed") };
     assert_eq!(store.keep_released(&third, b).await.unwrap(), Released::Late);
@@ -353,7 +353,7 @@ async fn a_plan_of_many_is_made_counted_and_gone_through_in_order() {
     assert_eq!(groups.len(), 1, "{groups:?}");
     assert_eq!(usize::try_from(groups[0].count).unwrap(), all);
     assert_eq!(groups[0].amount.as_deref().unwrap().parse::<Decimal>(), Ok(Decimal::from(all)));
-    let step = store.start_redrive(id, "planned", &BEN).await;
+    let step = store.start_redrive(id, "planned", &SECOND).await;
     assert_eq!(step.unwrap(), None, "that many want a second person");
     let page = store.redrive_candidates(id, 200).await.unwrap();
     assert_eq!(page.len(), 200);

@@ -7,8 +7,8 @@ use payfleet_tests::world::World;
 use serde_json::json;
 
 use super::{
-    ANN, BEN, dies_unread, effects, open_letters, parked, plan, plan_of, redrive, rests, shown, until_done,
-    until_it_is, until_nothing_is_out,
+    AUTHOR, SECOND, dies_unread, effects, open_letters, parked, plan, plan_of, redrive, rests, shown,
+    until_done, until_it_is, until_nothing_is_out,
 };
 
 /// While the canary waits for its worker, nothing follows it.
@@ -17,20 +17,20 @@ async fn a_plan_is_paused_resumed_and_abandoned_and_what_was_not_released_stays_
     let mut world = World::start().await;
     parked(&world, 6).await;
     let id = plan(&world, &["--per-minute", "6000"]).await;
-    let why = world.payfleet_refuses(&[&["redrive", "pause", &id], ANN.as_slice()].concat()).await;
+    let why = world.payfleet_refuses(&[&["redrive", "pause", &id], AUTHOR.as_slice()].concat()).await;
     assert!(why.contains("is planned"), "{why}");
     world.stop_workers().await;
-    redrive(&world, "release", &[&id], &ANN).await;
-    redrive(&world, "pause", &[&id], &BEN).await;
+    redrive(&world, "release", &[&id], &AUTHOR).await;
+    redrive(&world, "pause", &[&id], &SECOND).await;
     world.add_worker();
     rests(&world, &id).await;
     world.run_until_idle().await;
     assert_eq!((open_letters(&world).await, effects(&world).await), (6, 0), "it was paused in time");
     let payouts = JobKind::Payout.queue().unwrap();
     world.queue.pause(&payouts).await.unwrap();
-    redrive(&world, "resume", &[&id], &BEN).await;
+    redrive(&world, "resume", &[&id], &SECOND).await;
     until_one_is_out(&world, &id).await;
-    redrive(&world, "abandon", &[&id], &ANN).await;
+    redrive(&world, "abandon", &[&id], &AUTHOR).await;
     world.queue.resume(&payouts).await.unwrap();
     until_done(&world, &id, 1).await;
     rests(&world, &id).await;
@@ -38,7 +38,7 @@ async fn a_plan_is_paused_resumed_and_abandoned_and_what_was_not_released_stays_
     assert_eq!((open_letters(&world).await, effects(&world).await), (5, 1));
     let abandoned = shown(&world, &id).await;
     assert_eq!(abandoned["progress"]["waiting"], json!(5), "{abandoned}");
-    let why = world.payfleet_refuses(&[&["redrive", "resume", &id], ANN.as_slice()].concat()).await;
+    let why = world.payfleet_refuses(&[&["redrive", "resume", &id], AUTHOR.as_slice()].concat()).await;
     assert!(why.contains("is abandoned"), "{why}");
     world.finish().await;
 }
@@ -60,9 +60,9 @@ async fn what_a_plan_had_released_before_it_was_halted_is_released_again_where_r
         let id = plan_of(&world, &["--queue", "payout", "--per-minute", "6000"]).await;
         let payouts = JobKind::Payout.queue().unwrap();
         world.queue.pause(&payouts).await.unwrap();
-        redrive(&world, "release", &[&id], &ANN).await;
+        redrive(&world, "release", &[&id], &AUTHOR).await;
         until_one_is_out(&world, &id).await;
-        redrive(&world, verb, &[&id], &BEN).await;
+        redrive(&world, verb, &[&id], &SECOND).await;
         world.forget_redis().await;
         world.give_up_steps().await;
         until_nothing_is_out(&world, &id).await;
@@ -81,19 +81,19 @@ async fn a_pause_in_the_middle_of_a_step_lets_no_letter_go_but_the_one_that_is_o
     let mut world = World::start().await;
     parked(&world, 8).await;
     let id = plan(&world, &["--per-minute", "120"]).await;
-    redrive(&world, "release", &[&id], &ANN).await;
+    redrive(&world, "release", &[&id], &AUTHOR).await;
     until_done(&world, &id, 1).await;
-    redrive(&world, "pause", &[&id], &BEN).await;
+    redrive(&world, "pause", &[&id], &SECOND).await;
     rests(&world, &id).await;
     world.stop_workers().await;
     let before = shown(&world, &id).await["progress"]["done"].as_u64().unwrap();
-    redrive(&world, "resume", &[&id], &BEN).await;
+    redrive(&world, "resume", &[&id], &SECOND).await;
     let step = world.store.redrive_plan(id.parse().unwrap()).await.unwrap().unwrap().step;
     let held = Redrive { plan: id.parse().unwrap(), step };
     let aim = Aim { operation: None, job: held.job_id(), step: Step::Before("redrive_hold") };
     let (slow, trap) = world.trapped_worker("slow", aim, &[]).await;
     trap.sprung().await;
-    redrive(&world, "pause", &[&id], &BEN).await;
+    redrive(&world, "pause", &[&id], &SECOND).await;
     world.add_worker();
     rests(&world, &id).await;
     trap.open();
@@ -105,7 +105,7 @@ async fn a_pause_in_the_middle_of_a_step_lets_no_letter_go_but_the_one_that_is_o
     assert_eq!(paused["progress"]["waiting"], json!(7 - before), "{paused}");
     assert_eq!(effects(&world).await, usize::try_from(before + 1).unwrap());
     slow.kill().await;
-    redrive(&world, "resume", &[&id], &BEN).await;
+    redrive(&world, "resume", &[&id], &SECOND).await;
     until_it_is(&world, &id, "finished").await;
     world.run_until_idle().await;
     assert_eq!((effects(&world).await, open_letters(&world).await), (8, 0));

@@ -17,8 +17,8 @@ use payfleet_worker::jobs::{self, Subject};
 use serde_json::{Value, json};
 
 const PAYOUT: &str = "/v1/payout";
-const ANN: [&str; 4] = ["--author", "ann", "--reason", "their key is mended"];
-const BEN: [&str; 4] = ["--author", "ben", "--reason", "looked at it"];
+const AUTHOR: [&str; 4] = ["--author", "on-call", "--reason", "their key is mended"];
+const SECOND: [&str; 4] = ["--author", "team-lead", "--reason", "looked at it"];
 /// So fast that no test waits for it.
 const FAST: [&str; 2] = ["--per-minute", "6000"];
 
@@ -59,7 +59,7 @@ async fn plan(world: &World, more: &[&str]) -> String {
 }
 
 async fn plan_of(world: &World, which: &[&str]) -> String {
-    let plan = redrive(world, "plan", which, &ANN).await;
+    let plan = redrive(world, "plan", which, &AUTHOR).await;
     assert_eq!(plan["state"], json!("planned"), "{plan}");
     plan["plan"].to_string()
 }
@@ -112,7 +112,7 @@ async fn a_plan_says_what_it_is_about_releases_nothing_by_itself_and_then_all_of
     let world = World::start().await;
     let ids = parked(&world, 8).await;
     let all = [["--provider", "heleket"], FAST].concat();
-    let made = redrive(&world, "plan", &all, &ANN).await;
+    let made = redrive(&world, "plan", &all, &AUTHOR).await;
     let id = made["plan"].to_string();
     assert_eq!(made["totals"]["letters"], json!(8), "{made}");
     assert_eq!(made["groups"][0]["amount"], json!("124"), "{made}");
@@ -120,7 +120,7 @@ async fn a_plan_says_what_it_is_about_releases_nothing_by_itself_and_then_all_of
     world.run_until_idle().await;
     assert_eq!((open_letters(&world).await, effects(&world).await), (8, 0), "a plan is a dry run");
 
-    redrive(&world, "release", &[&id], &ANN).await;
+    redrive(&world, "release", &[&id], &AUTHOR).await;
     until_it_is(&world, &id, "finished").await;
     world.run_until_idle().await;
     assert_all_settled_once(&world, &ids).await;
@@ -141,7 +141,7 @@ async fn a_canary_that_dies_again_stops_its_plan_and_nothing_else_is_released() 
     let ids = parked(&world, 6).await;
     let id = plan(&world, &FAST).await;
     world.providers.plan(&world.providers.heleket, PAYOUT, 1, refusal()).await;
-    redrive(&world, "release", &[&id], &ANN).await;
+    redrive(&world, "release", &[&id], &AUTHOR).await;
     until_it_is(&world, &id, "stopped").await;
     let stopped = shown(&world, &id).await;
     assert!(stopped["why"].as_str().unwrap().contains("canary"), "{stopped}");
@@ -151,12 +151,12 @@ async fn a_canary_that_dies_again_stops_its_plan_and_nothing_else_is_released() 
     assert_eq!((open_letters(&world).await, effects(&world).await), (6, 0));
 
     // What died again is of no plan of before.
-    redrive(&world, "resume", &[&id], &BEN).await;
+    redrive(&world, "resume", &[&id], &SECOND).await;
     until_it_is(&world, &id, "finished").await;
     world.run_until_idle().await;
     assert_eq!((open_letters(&world).await, effects(&world).await), (1, 5));
     let id = plan(&world, &FAST).await;
-    redrive(&world, "release", &[&id], &ANN).await;
+    redrive(&world, "release", &[&id], &AUTHOR).await;
     until_it_is(&world, &id, "finished").await;
     world.run_until_idle().await;
     assert_all_settled_once(&world, &ids).await;
@@ -168,13 +168,13 @@ async fn a_plan_of_which_too_many_fail_stops_with_the_rest_unreleased() {
     let world = World::start().await;
     parked(&world, 15).await;
     let id = plan(&world, &["--per-minute", "120"]).await;
-    redrive(&world, "release", &[&id], &ANN).await;
+    redrive(&world, "release", &[&id], &AUTHOR).await;
     until_done(&world, &id, 1).await;
-    redrive(&world, "pause", &[&id], &BEN).await;
+    redrive(&world, "pause", &[&id], &SECOND).await;
     world.run_until_idle().await;
     let went_well = effects(&world).await;
     world.providers.plan(&world.providers.heleket, PAYOUT, 20, refusal()).await;
-    redrive(&world, "resume", &[&id], &BEN).await;
+    redrive(&world, "resume", &[&id], &SECOND).await;
     until_it_is(&world, &id, "stopped").await;
     until_nothing_is_out(&world, &id).await;
     let stopped = shown(&world, &id).await;
@@ -202,21 +202,21 @@ async fn a_plan_that_needs_a_second_person_is_released_only_after_another_has_ag
     assert_eq!(shown(&world, &id).await["approve_above"], set);
     let table = world.payfleet(&["redrive", "show", &id]).await;
     assert!(table.contains("15 letters, 10000 USDT"), "{table}");
-    let why = refuses("release", &ANN).await;
+    let why = refuses("release", &AUTHOR).await;
     assert!(why.contains("needs a second person"), "{why}");
     let why = refuses("approve", &["--author", "Ann", "--reason", "me again"]).await;
     assert!(why.contains("has made plan"), "{why}");
-    let approved = redrive(&world, "approve", &[&id], &BEN).await;
-    assert_eq!(approved["approved_by"], json!("ben"), "{approved}");
-    let why = refuses("approve", &BEN).await;
+    let approved = redrive(&world, "approve", &[&id], &SECOND).await;
+    assert_eq!(approved["approved_by"], json!("team-lead"), "{approved}");
+    let why = refuses("approve", &SECOND).await;
     assert!(why.contains("approved already"), "{why}");
-    redrive(&world, "release", &[&id], &ANN).await;
+    redrive(&world, "release", &[&id], &AUTHOR).await;
     until_it_is(&world, &id, "finished").await;
     world.run_until_idle().await;
     assert_all_settled_once(&world, &ids).await;
-    let why = world.payfleet_refuses(&[&["redrive", "plan"], ANN.as_slice()].concat()).await;
+    let why = world.payfleet_refuses(&[&["redrive", "plan"], AUTHOR.as_slice()].concat()).await;
     assert!(why.contains("--provider") && why.contains("--all"), "{why}");
-    let why = world.payfleet_refuses(&[&["redrive", "plan", "--all"], ANN.as_slice()].concat()).await;
+    let why = world.payfleet_refuses(&[&["redrive", "plan", "--all"], AUTHOR.as_slice()].concat()).await;
     assert!(why.contains("no dead letter is selected"), "{why}");
     world.finish().await;
 }
@@ -234,7 +234,7 @@ async fn a_worker_killed_at_a_step_leaves_a_plan_that_goes_on_and_pays_each_once
         let ids = parked(&world, 4).await;
         world.stop_workers().await;
         let id = plan(&world, &FAST).await;
-        redrive(&world, "release", &[&id], &ANN).await;
+        redrive(&world, "release", &[&id], &AUTHOR).await;
         let first = Redrive { plan: id.parse().unwrap(), step: 1 };
         let aim = Aim { operation: None, job: first.job_id(), step };
         let (victim, trap) = world.trapped_worker("victim", aim, &[]).await;
@@ -260,7 +260,7 @@ async fn redis_emptied_in_the_middle_of_a_plan_loses_no_letter_and_pays_none_twi
     let world = World::with(Setup { workers: 2, ..Setup::default() }).await;
     let ids = parked(&world, 12).await;
     let id = plan(&world, &["--per-minute", "240"]).await;
-    redrive(&world, "release", &[&id], &ANN).await;
+    redrive(&world, "release", &[&id], &AUTHOR).await;
     until_done(&world, &id, 2).await;
     world.forget_redis().await;
     world.give_up_steps().await;
@@ -282,7 +282,7 @@ async fn several_jobs_of_the_same_step_and_two_plans_of_the_same_letters_release
     world.stop_workers().await;
     let plans = [plan(&world, &FAST).await, plan(&world, &FAST).await];
     for id in &plans {
-        redrive(&world, "release", &[id], &ANN).await;
+        redrive(&world, "release", &[id], &AUTHOR).await;
         let step = Redrive { plan: id.parse().unwrap(), step: 1 };
         let job = jobs::redrive(&step, Duration::ZERO, Origin::Rescue).unwrap();
         let more: Vec<_> = (0..5_i64).map(|n| NewJob { id: step.rescue_id(n), ..job.clone() }).collect();
@@ -321,7 +321,7 @@ async fn what_is_over_or_was_released_by_hand_meanwhile_is_skipped_and_said() {
     world.run_until_idle().await;
     let now = shown(&world, &id).await;
     assert_eq!(now["totals"]["over"], json!(2), "{now}");
-    redrive(&world, "release", &[&id], &ANN).await;
+    redrive(&world, "release", &[&id], &AUTHOR).await;
     until_it_is(&world, &id, "finished").await;
     world.run_until_idle().await;
     let now = shown(&world, &id).await;
@@ -354,11 +354,11 @@ async fn a_payout_in_doubt_that_a_plan_releases_is_looked_up_and_not_sent_again(
     world.until("it waits for a person", is_parked).await;
     world.assert_state(paid, "in_doubt").await;
 
-    let made = redrive(&world, "plan", &[["--provider", "heleket"], FAST].concat(), &ANN).await;
+    let made = redrive(&world, "plan", &[["--provider", "heleket"], FAST].concat(), &AUTHOR).await;
     assert_eq!(made["totals"]["in_doubt"], json!(1), "{made}");
     assert_eq!(made["totals"]["past_window"], json!(1), "{made}");
     let sent = world.providers.calls_of(&world.providers.heleket, PAYOUT).await;
-    redrive(&world, "release", &[&made["plan"].to_string()], &ANN).await;
+    redrive(&world, "release", &[&made["plan"].to_string()], &AUTHOR).await;
     until_it_is(&world, &made["plan"].to_string(), "finished").await;
     world.run_until_idle().await;
     assert_all_settled_once(&world, &[paid]).await;
@@ -376,13 +376,13 @@ async fn a_plan_of_many_is_paced_and_pays_each_once() {
     for n in 0..all {
         ids.push(dies_unread(&world, &format!("order-{n}")).await);
     }
-    let made = redrive(&world, "plan", &["--queue", "payout", "--per-minute", "60000"], &ANN).await;
+    let made = redrive(&world, "plan", &["--queue", "payout", "--per-minute", "60000"], &AUTHOR).await;
     assert_eq!((&made["totals"]["not_begun"], &made["totals"]["letters"]), (&json!(all), &json!(all)));
     let id = made["plan"].to_string();
     if made["wants_approval"] == json!(true) {
-        redrive(&world, "approve", &[&id], &BEN).await;
+        redrive(&world, "approve", &[&id], &SECOND).await;
     }
-    redrive(&world, "release", &[&id], &ANN).await;
+    redrive(&world, "release", &[&id], &AUTHOR).await;
     for tenth in 1..=10 {
         until_done(&world, &id, all * tenth / 10).await;
     }

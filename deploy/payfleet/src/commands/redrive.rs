@@ -35,9 +35,9 @@ Any amount of an asset that is not named there wants approval, and so does what 
 how much. What moves none goes by the letters alone. Names are kept, and not proven yet.
 
 Examples:
-  payfleet redrive plan --provider heleket --code unauthorized --author ann --reason 'key is mended'
+  payfleet redrive plan --provider heleket --code provider_refuses_us --author on-call --reason 'key is mended'
   payfleet redrive plan --queue payout --died-after 2026-05-01T02:00:00Z --per-minute 30 \\
-    --author ann --reason 'outage of last night' --json")]
+    --author on-call --reason 'outage of last night' --json")]
     Plan(Box<Plan>),
     /// Lists plans, newest first
     #[command(after_help = "Example:\n  payfleet redrive list --json")]
@@ -46,7 +46,9 @@ Examples:
     #[command(after_help = "Example:\n  payfleet redrive show 7")]
     Show(One),
     /// Agrees to a plan that needs a second person
-    #[command(after_help = "Example:\n  payfleet redrive approve 7 --author ben --reason 'looked at it'")]
+    #[command(
+        after_help = "Example:\n  payfleet redrive approve 7 --author team-lead --reason 'looked at it'"
+    )]
     Approve(Word),
     /// Has workers release a plan: one letter, and when that has ended well, so many a minute
     #[command(after_help = "\
@@ -54,16 +56,20 @@ It stops by itself when the first letter does not end well, or when too many of 
 at any time: a worker that finds an open intent asks the provider before it sends anything.
 
 Example:
-  payfleet redrive release 7 --author ann --reason 'dry run looks right'")]
+  payfleet redrive release 7 --author on-call --reason 'dry run looks right'")]
     Release(Start),
     /// Has a plan release nothing more until it is resumed
-    #[command(after_help = "Example:\n  payfleet redrive pause 7 --author ann --reason 'looking at one'")]
+    #[command(after_help = "Example:\n  payfleet redrive pause 7 --author on-call --reason 'looking at one'")]
     Pause(Word),
     /// Has a plan go on that was paused, or that has stopped by itself: then with one letter first
-    #[command(after_help = "Example:\n  payfleet redrive resume 7 --author ann --reason 'limits are raised'")]
+    #[command(
+        after_help = "Example:\n  payfleet redrive resume 7 --author on-call --reason 'limits are raised'"
+    )]
     Resume(Start),
     /// Ends a plan: what was not released stays a dead letter
-    #[command(after_help = "Example:\n  payfleet redrive abandon 7 --author ann --reason 'wrong selection'")]
+    #[command(
+        after_help = "Example:\n  payfleet redrive abandon 7 --author on-call --reason 'wrong selection'"
+    )]
     Abandon(Word),
 }
 
