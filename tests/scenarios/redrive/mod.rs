@@ -204,7 +204,7 @@ async fn a_plan_that_needs_a_second_person_is_released_only_after_another_has_ag
     assert!(table.contains("15 letters, 10000 USDT"), "{table}");
     let why = refuses("release", &AUTHOR).await;
     assert!(why.contains("needs a second person"), "{why}");
-    let why = refuses("approve", &["--author", "Ann", "--reason", "me again"]).await;
+    let why = refuses("approve", &["--author", "On-Call", "--reason", "me again"]).await;
     assert!(why.contains("has made plan"), "{why}");
     let approved = redrive(&world, "approve", &[&id], &SECOND).await;
     assert_eq!(approved["approved_by"], json!("team-lead"), "{approved}");
